@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 
@@ -56,18 +58,64 @@ pub(super) fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, 
                 Position::Line(_) => None,
             }),
         ),
-        (
-            "payload",
-            texts(&|row| {
-                if payload {
-                    Some(String::from_utf8_lossy(&row.payload).into_owned())
-                } else {
-                    Some(HIDDEN.to_owned())
-                }
-            }),
-        ),
+        ("payload", if payload { payloads(rows) } else { texts(&|_| Some(HIDDEN.to_owned())) }),
     ];
     RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
     )
+}
+
+/// The records of refused rows as texts. A record that became many rows is there once, if they follow each other:
+/// thousands may share one of a megabyte.
+fn payloads(rows: &[&Rejected]) -> ArrayRef {
+    let of_one = |one: &&Rejected, next: &&Rejected| std::ptr::eq(&*one.payload, &*next.payload);
+    let records: Vec<&[&Rejected]> = rows.chunk_by(of_one).collect();
+    let texts = records.iter().map(|rows| String::from_utf8_lossy(&rows[0].payload));
+    let texts: StringArray = texts.map(Some).collect();
+    let numbers = (0_i32..).zip(records);
+    let numbers = numbers.flat_map(|(number, rows)| std::iter::repeat_n(number, rows.len()));
+    Arc::new(DictionaryArray::new(numbers.collect::<Int32Array>(), Arc::new(texts)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use arrow::array::{ArrayAccessor, AsArray};
+    use arrow::datatypes::Int32Type;
+    use clickmill_core::batch::{Reason, Rejector};
+    use clickmill_core::{Digest, Micros, stage};
+
+    /// Written out they would be more than a column takes.
+    #[test]
+    fn a_record_of_which_many_rows_are_refused_is_there_once() {
+        let by = Rejector::host(stage::SINK, &Digest::of(b""), Micros::default());
+        let reason = Reason { code: "x".to_owned(), message: String::new(), column: None };
+        let row = |payload: Bytes| Rejected {
+            source: "t@1".into(),
+            header: None,
+            position: Position::Line(1),
+            record_index: 0,
+            payload,
+            stage: by.stage.clone(),
+            plugin_digest: None,
+            plugin_set: by.plugin_set.clone(),
+            reason: reason.clone(),
+            ingest_time: by.ingest_time,
+        };
+        let large = row(vec![b'a'; 1 << 20].into());
+        let others = [row(Bytes::from_static(b"b")), row(Bytes::from_static(b"\xff"))];
+        let rows: Vec<&Rejected> = [&large; 3000].into_iter().chain(&others).collect();
+        let shown = refused(&rows, true).expect("columns");
+        let payloads = shown.column_by_name("payload").expect("a column");
+        let payloads = payloads.as_dictionary::<Int32Type>().downcast_dict::<StringArray>();
+        let payloads = payloads.expect("texts");
+        assert_eq!(payloads.values().len(), 3);
+        let values = [0, 2999, 3000, 3001].map(|row| payloads.value(row).len());
+        assert_eq!(values, [1 << 20, 1 << 20, 1, 3]);
+        let hidden = refused(&rows, false).expect("columns");
+        let hidden = hidden.column_by_name("payload").expect("a column").as_string::<i32>();
+        assert!(hidden.iter().all(|value| value == Some(HIDDEN)));
+    }
 }
