@@ -7,6 +7,7 @@ use arrow::array::{
     LargeStringArray, ListArray, RecordBatch, RecordBatchOptions, StringArray, StringViewArray,
     StructArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
     DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef,
 };
@@ -158,11 +159,19 @@ fn cut(array: &ArrayRef, bounds: Bounds) -> ArrayRef {
         }
         DataType::List(item) => {
             let lists = array.as_list::<i32>();
-            let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
-            Arc::new(ListArray::new(item.clone(), offsets, cut(lists.values(), bounds), nulls))
+            let offsets = OffsetBuffer::from_lengths(lists.offsets().lengths());
+            let (elements, nulls) = (cut(&elements(lists), bounds), lists.nulls().cloned());
+            Arc::new(ListArray::new(item.clone(), offsets, elements, nulls))
         }
         _ => array.clone(),
     }
+}
+
+/// The elements of lists, one list behind the other. A slice of lists holds those of all that it was cut from.
+fn elements(lists: &ListArray) -> ArrayRef {
+    let offsets = lists.value_offsets();
+    let (first, last) = (offsets[0] as usize, offsets[lists.len()] as usize);
+    lists.values().slice(first, last - first)
 }
 
 /// A query's answer.
@@ -323,15 +332,13 @@ fn values(array: &ArrayRef, is_text_json: bool) -> Result<Vec<Json>, ArrowError>
         }
         DataType::List(item) => {
             let lists = array.as_list::<i32>();
-            let elements = values(lists.values(), is_json(item))?;
-            let list = |row: usize| {
-                let ends = &lists.value_offsets()[row..=row + 1];
-                elements[ends[0] as usize..ends[1] as usize].to_vec()
+            let mut elements = values(&elements(lists), is_json(item))?.into_iter();
+            let lengths = lists.offsets().lengths().enumerate();
+            let list = |(row, length)| {
+                let list: Vec<Json> = elements.by_ref().take(length).collect();
+                if lists.is_null(row) { Json::Array(Vec::new()) } else { list.into() }
             };
-            rows.map(
-                |row| if lists.is_null(row) { Json::Array(Vec::new()) } else { list(row).into() },
-            )
-            .collect()
+            lengths.map(list).collect()
         }
         DataType::Dictionary(_, of) => values(&arrow::compute::cast(array, of)?, is_text_json)?,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {

@@ -33,6 +33,35 @@ fn records_lists_and_json_are_json_as_deep_as_they_go() {
     assert_eq!(found.rows, [[items], [json!([])], [json!([])]]);
 }
 
+/// Whoever shows the first rows of many does no more than that takes.
+#[test]
+fn a_slice_of_lists_is_its_own_rows_and_no_others() {
+    let names = StringArray::from(vec!["a", "b", "c", "d", "e"]);
+    let item = || Arc::new(Field::new("item", DataType::Utf8, true));
+    let inner = OffsetBuffer::from_lengths([1, 0, 2, 1, 1]);
+    let inner = ListArray::new(item(), inner, Arc::new(names), None);
+    let outer = Arc::new(Field::new("item", inner.data_type().clone(), true));
+    let lists = OffsetBuffer::from_lengths([1, 3, 0, 1]);
+    let nulls = NullBuffer::from(vec![true, true, false, true]);
+    let lists = ListArray::new(outer, lists, Arc::new(inner), Some(nulls));
+    assert_eq!(elements(&lists.slice(1, 2)).len(), 3);
+    let batch = RecordBatch::try_from_iter([("lists", Arc::new(lists) as ArrayRef)]);
+    let batch = batch.expect("a batch");
+    let of = |batch: RecordBatch, bounds: Bounds| {
+        let answer = Answer { schema: batch.schema(), batches: vec![batch] };
+        let answer = answer.within(bounds).expect("the same columns");
+        ResultSet::of(&answer).expect("an answer").rows
+    };
+    let whole = [[json!([["a"]])], [json!([[], ["b", "c"], ["d"]])], [json!([])], [json!([["e"]])]];
+    assert_eq!(of(batch.clone(), Bounds::NONE), whole);
+    for bounds in [Bounds::NONE, Bounds { rows: 10, chars: 3 }] {
+        for (begin, length) in [(0, 1), (1, 1), (1, 2), (2, 2), (3, 1), (4, 0)] {
+            let rows = of(batch.slice(begin, length), bounds);
+            assert_eq!(rows, whole[begin..begin + length], "{begin} {length}");
+        }
+    }
+}
+
 #[test]
 fn bytes_are_in_base64_and_texts_of_a_dictionary_are_texts_wherever_they_are() {
     let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&[0, 255][..]), None]));
