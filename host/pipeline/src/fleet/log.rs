@@ -63,18 +63,19 @@ impl Log {
         }
     }
 
-    /// The last entry, where what somebody may want to take back has gone by it already: a canary that came to nothing,
-    /// or what a replica has given up for all.
+    /// The entry that somebody may want to take back and that has gone already, by the last one: a canary that came to
+    /// nothing, or what a replica has given up for all.
     pub(crate) fn gone_already(&self) -> Option<u64> {
         let (number, entry) = self.entries.last_key_value()?;
-        let is_gone = match entry {
+        match entry {
             Entry::Proposal(proposal) => {
                 let decision = self.decisions.get(number);
-                proposal.trial().is_some() && decision.is_some_and(|decision| !decision.commit)
+                let is_gone =
+                    proposal.trial().is_some() && decision.is_some_and(|decision| !decision.commit);
+                is_gone.then_some(*number)
             }
-            Entry::Rollback(rollback) => rollback.is_of_replica(),
-        };
-        is_gone.then_some(*number)
+            Entry::Rollback(rollback) => rollback.is_of_replica().then_some(rollback.of),
+        }
     }
 
     /// What it comes to.

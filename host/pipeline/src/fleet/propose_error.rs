@@ -77,7 +77,7 @@ pub enum ProposeError {
         "nothing is tried out: entry {number} came to nothing, or was taken back, already. In effect is plugin set {plugin_set}, by entry {effect} since {since}\nhint: `clickmill fleet rollback PIPELINE.toml --entry {effect}` takes that back"
     )]
     GoneAlready {
-        /// The last entry.
+        /// The entry that has gone.
         number: u64,
         /// The set that is in effect.
         plugin_set: Digest,
