@@ -109,7 +109,7 @@ const ROLLBACK_EXAMPLES: &str = "\
 Examples:
   clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
 
-The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays. Where one came to nothing just before, --entry says that what is in effect is meant.";
+The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays, unless --entry names it. Where one came to nothing just before, or a replica has taken a set back for all, nothing is taken back: --entry says that what is in effect is meant.";
 
 /// Take what is in effect back, on all replicas
 #[derive(Debug, Args)]
@@ -118,7 +118,7 @@ pub(super) struct Rollback {
     #[command(flatten)]
     pipeline: PipelineArgs,
 
-    /// Take back what is in effect by this entry, and nothing else
+    /// Take back what is in effect by this entry, and no other; a proposal that is voted on or tried out is given up
     #[arg(long, value_name = "N")]
     entry: Option<u64>,
 

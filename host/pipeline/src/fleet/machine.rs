@@ -222,7 +222,9 @@ fn tried_out(
 
 /// The first replicas by name, so many of them: a share below 1, else their number. At least one.
 fn first(live: &BTreeSet<String>, replicas: f64) -> BTreeSet<String> {
-    let wanted = if replicas < 1.0 { (live.len() as f64 * replicas).ceil() } else { replicas };
+    // As floats multiply, 7 % of 100 are a little more than 7.
+    let share = || (live.len() as f64 * replicas - 1e-9).ceil();
+    let wanted = if replicas < 1.0 { share() } else { replicas };
     let wanted = (wanted as usize).clamp(1, MAX_REPLICAS);
     live.iter().take(wanted).cloned().collect()
 }

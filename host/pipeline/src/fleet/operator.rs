@@ -214,7 +214,7 @@ impl Fleet {
     }
 
     /// Takes back what some replicas try out, or else what is in effect, everywhere; with an `entry`, what is in effect
-    /// by that and nothing else.
+    /// by that and no other. A proposal that is open is given up all the same.
     ///
     /// # Errors
     ///
