@@ -125,7 +125,7 @@ pub(crate) fn share(
     column: &ArrayRef,
     came_from: &[u32],
 ) -> Result<(FieldRef, ArrayRef), ArrowError> {
-    if *field.data_type() != DataType::Utf8 || !is_shared(field) {
+    if *field.data_type() != DataType::Utf8 || is_json(field) {
         return Ok((field.clone(), repeat(column, came_from)?));
     }
     let shared = shared(came_from, column)?;
