@@ -88,8 +88,9 @@ export function find(roots, path) {
 
 // Columns in the making.
 
-/** What an object holds by a name itself: every object has a `constructor`. */
-export const held = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+/** What an object holds by a name, itself or by its class. Every object has a `constructor`: such have to be its own. */
+export const held = (object, name) =>
+  Object.hasOwn(object, name) || !(name in Object.prototype) ? object[name] : undefined;
 
 const parentOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
 const nameOf = (path) => path.slice(path.lastIndexOf(".") + 1);

@@ -104,17 +104,24 @@ fn a_misspelt_grant_is_told_before_anything_is_built() {
     let slips = ["plugin.ours.reads=[\"utm_sorce\"]", "plugin.ours.writes=[\"trafic_source\"]"];
     let meant = [
         "plugin `ours`: `reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
-        "plugin `ours`: `writes` names `trafic_source`, which nobody gives: did you mean `traffic_source`?",
+        "plugin `ours`: `writes` names `trafic_source`, which no later stage reads and the table lacks: did you mean `traffic_source`?",
     ];
+    let unbuilt = "cannot build plugin `ours`";
     // Another object may have the column.
     let told = told_of_an_unbuilt_crate(&slips);
-    in_order(&told, &[meant[0], meant[1], "cannot build plugin `ours`"]);
-    // Messages have one column.
-    let live = "source={ kind = \"generator\", data = \"clicks\", rate = 1 }";
-    let told = told_of_an_unbuilt_crate(&[live, "plugin.ours.reads=[\"paylod\"]", slips[1]]);
-    let first = "`reads` names `paylod`, which nobody gives: did you mean `payload`?";
-    in_order(&told, &["columns are misspelt in the pipeline file", first, meant[1]]);
-    assert!(!told.contains("cannot build"), "{told}");
+    in_order(&told, &[meant[0], meant[1], unbuilt]);
+    // Messages and lines have one column, and what is written may go nowhere on purpose.
+    for source in [
+        "source={ kind = \"generator\", data = \"clicks\", rate = 1 }",
+        "source={ kind = \"storage\", uri = \"none.ndjson\", format = \"ndjson\" }",
+    ] {
+        let told = told_of_an_unbuilt_crate(&[source, "plugin.ours.reads=[\"paylod\"]", slips[1]]);
+        let first = "`reads` names `paylod`, which nobody gives: did you mean `payload`?";
+        in_order(&told, &[meant[1], "columns are misspelt in the pipeline file", first]);
+        assert!(!told.contains("cannot build"), "{told}");
+        let told = told_of_an_unbuilt_crate(&[source, "plugin.ours.reads=[\"payload\"]", slips[1]]);
+        in_order(&told, &[meant[1], unbuilt]);
+    }
 }
 
 #[test]

@@ -130,6 +130,7 @@ static int deeper(volatile int *at) {
 }
 
 static int some[4];
+static struct { int first, last[4]; } more;
 
 static void row(cm_row *row) {
   cm_text what = cm_get_text(row, "what");
@@ -144,6 +145,7 @@ static void row(cm_row *row) {
   if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
   if (!strcmp(word, "divide")) always = 1 / (always - 1);
   if (!strcmp(word, "index")) some[always + 3] = 1;
+  if (!strcmp(word, "last")) more.last[always + 3] = 1;
   int *nowhere = always ? NULL : some;
   if (!strcmp(word, "nowhere")) *nowhere = 1;
   if (!strcmp(word, "unannounced")) cm_set(row, "elsewhere", cm_null());
@@ -191,6 +193,7 @@ const C_CASES: &str = r#"{
     {"input": {"what": "wild"}, "rejected": "plugin_trap"},
     {"input": {"what": "divide"}, "rejected": "plugin_trap"},
     {"input": {"what": "index"}, "rejected": "plugin_trap"},
+    {"input": {"what": "last"}, "rejected": "plugin_trap"},
     {"input": {"what": "nowhere"}, "rejected": "plugin_trap"},
     {"input": {"what": "unannounced"}, "rejected": "plugin_trap"},
     {"input": {"what": "another type"}, "rejected": "plugin_trap"},
@@ -286,6 +289,7 @@ fn a_mistake_in_c_is_told_with_its_line() {
         ("assert", "Assertion failed: !always"),
         ("divide", "division by zero"),
         ("index", "an array is accessed beyond its end"),
+        ("last", "an array is accessed beyond its end"),
         ("nowhere", "a null pointer is followed"),
     ];
     let test = "a_mistake_in_c_is_told_with_its_line";

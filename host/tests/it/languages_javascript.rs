@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::languages_scripts::{COLUMN_CASES, Language};
-use crate::support::{Scratch, succeeds};
+use crate::support::{Scratch, not_run, on_path, succeeds};
 
 pub(crate) const JAVASCRIPT: Language = Language {
     name: "javascript",
@@ -164,6 +164,23 @@ test("columns, and fields of a record", () => {
   }
 });
 
+test("what an object has by its class", () => {
+  class Money {
+    #cents = 1990;
+    get amount() {
+      return this.#cents / 100;
+    }
+    toString() {
+      return "19.90";
+    }
+  }
+  const price = { amount: "float64", toString: "text" };
+  const below = Object.fromEntries(Object.entries(price).map(([name, type]) => [`price.${name}`, type]));
+  const writes = { price: "record", ...below };
+  const priced = plugin({ reads: {}, writes, row: (row) => row.set("price", new Money()) });
+  assert.deepEqual(run(priced, [{}]).rows, [{ price: { amount: 19.9, toString: null } }]);
+});
+
 test("reference data", () => {
   const names = plugin({
     reads: {},
@@ -182,6 +199,9 @@ test("reference data", () => {
 
 #[test]
 fn names_of_the_language_are_names_like_others() {
+    if on_path("node").is_none() {
+        return not_run("names_of_the_language_are_names_like_others", "node is not here");
+    }
     let scratch = Scratch::new();
     scratch.done(&["plugin", "new", "ours", "--language", "javascript"]);
     scratch.write("ours/names.test.js", NAMES_OF_THE_LANGUAGE);

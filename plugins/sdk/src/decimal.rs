@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// An exact number of at most 38 digits, 9 of them after the point.
 ///
 /// It is kept as an integer, the number times 1,000,000,000, and no float is on any way into or out of it.
-/// With serde it is its decimal text, and is read from that or from an integer.
+/// With serde it is its decimal text, and is read from that or from an integer. In a form that is not for people, as
+/// postcard's is, it is the number that is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(i128);
 
@@ -200,7 +201,11 @@ impl FromStr for Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -228,7 +233,12 @@ impl<'de> Deserialize<'de> for Decimal {
             }
         }
 
-        deserializer.deserialize_any(Visitor)
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Visitor)
+        } else {
+            Self::from_scaled(i128::deserialize(deserializer)?)
+                .ok_or_else(|| de::Error::custom(NotADecimal))
+        }
     }
 }
 

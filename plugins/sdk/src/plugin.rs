@@ -59,7 +59,7 @@ pub trait Plugin: Sized + 'static {
 /// A secret that a plugin wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Secret {
-    name: &'static str,
+    pub(crate) name: &'static str,
     min_bytes: u32,
 }
 

@@ -54,9 +54,7 @@ pub(crate) enum Check {
         bounds: String,
     },
     DecimalRange {
-        #[serde(with = "exact")]
         min: Decimal,
-        #[serde(with = "exact")]
         max: Decimal,
         bounds: String,
     },
@@ -83,22 +81,6 @@ pub(crate) enum Check {
         prefixes: TextMap<Box<[u8]>>,
         strict: bool,
     },
-}
-
-/// An exact number as it is handed on.
-mod exact {
-    use clickmill_plugin::Decimal;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(number: &Decimal, to: S) -> Result<S::Ok, S::Error> {
-        number.scaled().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
-        let number = Decimal::from_scaled(i128::deserialize(from)?);
-        number.ok_or_else(|| D::Error::custom("a number has more digits than there may be"))
-    }
 }
 
 pub(crate) const DAY: i64 = 86_400 * 1_000_000;

@@ -2,7 +2,8 @@
 //! header of the first object and the table tell.
 //!
 //! A column that is not there is no error by itself. It is taken for misspelt where another is there that is spelt
-//! much alike, and that the stage is not granted.
+//! much alike, and that the stage is not granted. Of what is read that is sure enough for an error. What is written
+//! may go nowhere on purpose.
 
 use std::collections::BTreeSet;
 
@@ -33,12 +34,11 @@ impl Misspelt {
     }
 }
 
-/// Checks the grants of a pipeline file that is about to run. Where objects come in, of which another may have other
-/// columns than the first, what may be misspelt is logged.
+/// Checks the grants of a pipeline file that is about to run. What may be misspelt is logged.
 ///
 /// # Errors
 ///
-/// All that are misspelt.
+/// All that are misspelt: none where objects come in of which another may have other columns than the first.
 pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
     // What keeps the runtime from starting is told where the pipeline is built.
     Runtime::new().map_or(Ok(()), |runtime| check(pipeline, runtime.handle()))
@@ -46,23 +46,22 @@ pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
 
 /// The same by a runtime that is there.
 pub(crate) fn check(pipeline: &Pipeline, runtime: &Handle) -> Result<(), Misspelt> {
-    let (schema, may_differ) = match pipeline.format {
-        Format::Message { payload, .. } => (Some(messages::schema(payload)), false),
-        Format::Csv { .. } | Format::Ndjson { .. } => (of_first_object(pipeline, runtime), true),
+    let (schema, may_differ) = match &pipeline.format {
+        Format::Csv { .. } => (of_first_object(pipeline, runtime), true),
+        // A line is a column `payload`, as a message is.
+        format @ (Format::Ndjson { .. } | Format::Message { .. }) => {
+            (Some(messages::schema(format.payload())), false)
+        }
     };
     let Some(schema) = schema else { return Ok(()) };
     let given = schema.fields().iter().map(|column| column.name().as_str());
-    let problems = misspelt(&pipeline.plugins, &pipeline.sink, given);
-    if problems.is_empty() {
-        return Ok(());
-    }
-    if !may_differ {
-        return Err(Misspelt { problems });
-    }
-    for problem in problems {
+    let Slips { reads, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
+    let (problems, doubts) =
+        if may_differ { (Vec::new(), [reads, writes].concat()) } else { (reads, writes) };
+    for problem in doubts {
         tracing::warn!(problem, "a column may be misspelt in the pipeline file");
     }
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(Misspelt { problems }) }
 }
 
 /// The columns of the first object, where it is told without the network, and nothing is used up by asking.
@@ -77,31 +76,40 @@ fn of_first_object(pipeline: &Pipeline, runtime: &Handle) -> Option<SchemaRef> {
     Some(decoder.ok()??.schema().clone())
 }
 
-/// What is misspelt in grants, a line each, where these columns come in.
-fn misspelt<'a>(
-    plugins: &'a [Plugin],
-    sink: &Sink,
-    given: impl Iterator<Item = &'a str>,
-) -> Vec<String> {
-    let mut problems = Vec::new();
+/// What may be misspelt in grants, a line each.
+#[derive(Debug, Default, PartialEq)]
+struct Slips {
+    reads: Vec<String>,
+    writes: Vec<String>,
+}
+
+/// What may be misspelt in grants where these columns come in.
+fn misspelt<'a>(plugins: &'a [Plugin], sink: &Sink, given: impl Iterator<Item = &'a str>) -> Slips {
+    let mut found = Slips::default();
     let mut there: BTreeSet<&str> = given.collect();
     for (at, plugin) in plugins.iter().enumerate() {
-        let mut tell = |what: &str, slips: Vec<(&str, &str)>| {
-            problems.extend(slips.into_iter().map(|(name, meant)| {
-                format!("plugin `{}`: `{what}` names `{name}`, which nobody gives: did you mean `{meant}`?", plugin.name)
-            }));
+        let told = |grant: &str, why: &str, slips: Vec<(&str, &str)>| {
+            let line = |(name, meant)| {
+                let stage = &plugin.name;
+                format!(
+                    "plugin `{stage}`: `{grant}` names `{name}`, {why}: did you mean `{meant}`?"
+                )
+            };
+            slips.into_iter().map(line).collect::<Vec<String>>()
         };
         if let Grant::Only(reads) = &plugin.reads {
-            tell("reads", slips(reads, &there, &there));
+            found.reads.extend(told("reads", "which nobody gives", slips(reads, &there, &there)));
         }
         let Grant::Only(writes) = &plugin.writes else {
             // From here on there may be any column.
-            return problems;
+            return found;
         };
-        tell("writes", unwanted(writes, &plugins[at + 1..], sink, &there));
+        let unwanted = unwanted(writes, &plugins[at + 1..], sink, &there);
+        let why = "which no later stage reads and the table lacks";
+        found.writes.extend(told("writes", why, unwanted));
         there.extend(writes.iter().map(|name| first(name)));
     }
-    problems
+    found
 }
 
 /// Columns that are written, and that neither a later stage reads nor a table has, each with the one of the table
@@ -164,27 +172,41 @@ mod tests {
     }
 
     /// What is told of a chain over `country` and `utm_source` into a table with `country` and `traffic_source`.
-    fn told(plugins: &[Plugin]) -> Vec<String> {
+    fn told(plugins: &[Plugin]) -> Slips {
         let column =
             |name: &str| format!(r#"{{"name": "{name}", "type": "STRING", "mode": "NULLABLE"}}"#);
         let columns = ["country", "traffic_source", provenance::SOURCE].map(column).join(",");
         let target = Target::of_columns(&format!("[{columns}]"));
         let given = ["country", "utm_source"];
-        let told = misspelt(plugins, &target.sink, given.into_iter());
-        told.iter().map(|line| line.replace("plugin `shout`: ", "")).collect()
+        misspelt(plugins, &target.sink, given.into_iter())
     }
 
     #[test]
     fn a_slip_is_told_with_what_is_meant() {
         let slips = [stage(&["utm_sorce"], &["trafic_source"]), stage(&["contry.name"], &[])];
+        let told = told(&slips);
         assert_eq!(
-            told(&slips),
+            told.reads,
             [
-                "`reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
-                "`writes` names `trafic_source`, which nobody gives: did you mean `traffic_source`?",
-                "`reads` names `contry.name`, which nobody gives: did you mean `country`?",
+                "plugin `shout`: `reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
+                "plugin `shout`: `reads` names `contry.name`, which nobody gives: did you mean `country`?",
             ]
         );
+        assert_eq!(
+            told.writes,
+            [
+                "plugin `shout`: `writes` names `trafic_source`, which no later stage reads and the table lacks: \
+              did you mean `traffic_source`?"
+            ]
+        );
+    }
+
+    /// A tap may be all that shows it, and names that are right may be much alike.
+    #[test]
+    fn what_is_written_is_no_error() {
+        let told = told(&[stage(&["country"], &["country", "traffic_score"])]);
+        assert_eq!(told.reads, [""; 0]);
+        assert_eq!(told.writes.len(), 1);
     }
 
     #[test]
@@ -204,7 +226,7 @@ mod tests {
             // The host's.
             vec![stage(&[], &["sources"])],
         ] {
-            assert_eq!(told(&plugins), [""; 0], "{plugins:?}");
+            assert_eq!(told(&plugins), Slips::default(), "{plugins:?}");
         }
     }
 }

@@ -31,8 +31,12 @@ const FLAGS: [&str; 10] = [
 
 /// What is looked for while it runs: a division by zero, a pointer to nothing, and what lies beyond an array. Without
 /// that the first would end the call without a word of where, and the others not at all.
-const CHECKS: [&str; 2] =
-    ["-fsanitize=integer-divide-by-zero,null,bounds", "-fno-sanitize-recover=all"];
+const CHECKS: [&str; 3] = [
+    "-fsanitize=integer-divide-by-zero,null,bounds",
+    "-fno-sanitize-recover=all",
+    // The last array of a struct has the length that is declared, unless that is none, or one as in older C.
+    "-fstrict-flex-arrays=1",
+];
 /// How functions are called that tell what was found. An SDK of clickmill 0.1 has none.
 const FOUND: &str = "__ubsan_handle_";
 
