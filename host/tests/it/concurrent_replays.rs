@@ -17,7 +17,7 @@ use crate::support::{Scratch, plugins, root};
 /// Hardly a rule: what only a rule refused passes.
 const NO_RULES: &str = r#"plugin.validate.config.rules=[{required={columns=["price"]}}]"#;
 /// What a replay says that comes too late with what it has made of letters.
-const LATE: &str = "another replay has written to this table meanwhile";
+const LATE: &str = "the number of this page is taken, looking at the letters again";
 
 /// Generates an object with many bad rows.
 fn bad_rows(scratch: &Scratch) {
