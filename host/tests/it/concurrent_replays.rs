@@ -76,7 +76,14 @@ fn start(
 ) -> Run {
     let batch = batch();
     let replay = ["dead-letter", "replay", &batch, "--json", "--set", NO_RULES];
-    Run::start(scratch, name, command(&[&replay[..], &["--where", condition]].concat()))
+    apart(scratch, name, command(&[&replay[..], &["--where", condition]].concat()))
+}
+
+/// Starts a replay with an audit log of its own: one that is stopped while it has the log's lock would keep others
+/// from it.
+fn apart(scratch: &Scratch, name: &str, mut command: Command) -> Run {
+    command.env("CLICKMILL_AUDIT", scratch.path(&format!("audit-{name}")));
+    Run::start(scratch, name, command)
 }
 
 /// Beside the rows that were loaded there is one for each letter that is resolved, each once, and each letter
@@ -152,7 +159,7 @@ fn refused(loads: &Loads, rows: u64, seed: u64) -> u64 {
 fn in_bigquery(loads: &Loads, name: &str, condition: &str) -> Run {
     let pipeline = Loads::pipeline();
     let replay = ["dead-letter", "replay", &pipeline, "--json", "--where", condition];
-    Run::start(&loads.scratch, name, loads.verb(&replay))
+    apart(&loads.scratch, name, loads.verb(&replay))
 }
 
 /// The table has so many rows, each once, and so many letters are resolved, each once.
