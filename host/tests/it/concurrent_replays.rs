@@ -203,6 +203,38 @@ fn in_bigquery_a_replay_that_comes_too_late_reads_its_letters_again() {
 }
 
 #[test]
+fn in_bigquery_a_replay_that_comes_too_late_for_a_part_of_another_reads_its_letters_again() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 2000, 73);
+    // Both have made rows of all letters. One of them is killed between its rows and its attempts …
+    let order = |kind: &str| {
+        loads.bigquery.order(&json!({ "kind": kind, "table": "dead_letter_attempts" }));
+    };
+    order("unseen_table");
+    let late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    order("uncommitted");
+    let mut one = in_bigquery(&loads, "one", "source_line >= 0");
+    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
+    one.kill();
+    one.wait();
+    loads.bigquery.take_back();
+    // … which BigQuery drops.
+    order("expired");
+    bigquery_has_each_once(&loads, 2000, 0);
+    late.signal("-CONT");
+    let talk = loads.scratch.path("late.log");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(talk).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
+    assert_eq!(counted, [letters; 3]);
+    bigquery_has_each_once(&loads, 2000, letters);
+}
+
+#[test]
 fn in_bigquery_what_a_killed_replay_was_decided_for_is_completed_by_the_next() {
     let loads = Loads::start();
     let (mut rows, mut resolved) = (0, 0);
