@@ -206,7 +206,7 @@ pub trait Load: Send {
     /// Adds dead letters.
     fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError>;
 
-    /// Adds attempts at dead letters.
+    /// Adds attempts at dead letters, for which the load has to have a table.
     fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError>;
 
     /// Makes everything durable and visible, and enters the load into the ledger.

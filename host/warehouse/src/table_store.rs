@@ -194,7 +194,7 @@ impl clickmill_tables::Load for Loading {
     }
 
     fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError> {
-        Ok(self.load.write_attempts(&attempts)?)
+        self.load.write_attempts(&attempts)
     }
 
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
