@@ -110,7 +110,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let _claim = if request.dry_run { None } else { claim(context)? };
     if !request.dry_run {
         // Another may have been killed since this process began.
-        context.runtime.block_on(context.tables.clear_up());
+        context.runtime.block_on(context.tables.clear_up())?;
         context.publish(&library)?;
         let (table, schema) =
             (context.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);

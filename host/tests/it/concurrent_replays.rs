@@ -107,6 +107,27 @@ fn all_are_there_once(command: &dyn Fn(&[&str]) -> Command, loaded: u64, round: 
 }
 
 #[test]
+fn what_was_replayed_stays_when_the_ledger_is_gone() {
+    let scratch = Scratch::new();
+    bad_rows(&scratch);
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
+    let loaded = scratch.summary(&pipeline, &all_letters);
+    let command = |arguments: &[&str]| scratch.command(arguments);
+    let resolved = |name: &str, condition: &str| {
+        count(&ended(start(&scratch, &command, name, condition)), "resolved")
+    };
+    // More than a page of letters is left, so that the rows of all are asked for before the first page.
+    let some = resolved("some", "MOD(source_line, 10) = 0");
+    std::fs::remove_dir_all(scratch.path("warehouse/clickstream_analytics/load_ledger")).unwrap();
+    let others = resolved("others", "TRUE");
+    assert!(some > 0 && others > some, "{some}, {others}");
+    all_are_there_once(&command, count(&loaded, "rows_out"), 0);
+    let all = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter_attempts WHERE outcome = 'resolved'";
+    assert_eq!(scratch.number(all), some + others);
+}
+
+#[test]
 fn in_cloud_storage_replays_at_once_resolve_each_letter_once() {
     let (scratch, storage) = (Scratch::new(), Storage::start(None));
     bad_rows(&scratch);
