@@ -13,7 +13,8 @@
 //!    A job that cannot be looked at is done once the ledger has one entry more than those before it left.
 //! 4. Whoever is decided for commits its letters, then its rows, table by table, and enters the load as
 //!    committed. Killed between two of them: the entry lists all streams, whatever the pipeline file says by
-//!    then, and whoever finds it commits the rest. Until then a reader may see one table first.
+//!    then, and whoever finds it commits the rest. Until then a reader may see one table first. Of a replay of
+//!    which a stream is gone by then, what is committed counts, and nobody is decided for once more.
 //!
 //! No lease is needed, and no clock: a run that is stopped for an hour and goes on finds that another
 //! was decided for. Killed before its job is sent, a run leaves streams that BigQuery forgets. Killed
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use google_cloud_bigquery_v2::model::{Job, JobConfiguration, JobConfigurationQuery, JobReference};
 
 use super::error::BigQueryError;
-use super::ledger::{Prepared, RowsStream, Standing, quoted, text};
+use super::ledger::{Prepared, RowsStream, Standing, There, quoted, text};
 use super::load::Load;
 use super::patience::Backoff;
 use super::{BigQuery, query};
@@ -87,7 +88,7 @@ impl BigQuery {
         if self.decide(entry, &ours).await? == Committed::ByAnother {
             return Ok(Committed::ByAnother);
         }
-        if !self.commit_streams(&entry.load_id, &ours).await? {
+        if self.commit_streams(&entry.load_id, &ours).await? != There::All {
             let (load_id, why) = (entry.load_id.clone(), "its stream is gone".to_owned());
             return Err(BigQueryError::Commit { load_id, why, passes: true });
         }

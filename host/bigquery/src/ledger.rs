@@ -52,6 +52,15 @@ pub(super) struct Standing {
     pub prepared: Vec<Prepared>,
 }
 
+/// How much of a load is there, once its streams were committed that are not gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    All,
+    /// Of a replay: what comes before the first stream that is gone.
+    Part,
+    None,
+}
+
 impl BigQuery {
     /// Which of these loads have happened; those that were prepared are committed now.
     pub async fn loaded(
@@ -135,7 +144,8 @@ impl BigQuery {
     }
 
     /// Brings a load to its end that was prepared. `false` where its streams are gone: it has to be made
-    /// again.
+    /// again. A replay that is there in part has ended: who has read its letters before is too late, and the next
+    /// one finds which of their rows are there.
     pub(super) async fn help(
         &self,
         load_id: &str,
@@ -143,7 +153,7 @@ impl BigQuery {
         target: &TableName,
     ) -> Result<bool, BigQueryError> {
         for prepared in &standing.prepared {
-            if self.commit_streams(load_id, prepared).await? {
+            if self.commit_streams(load_id, prepared).await? != There::None {
                 self.enter_again(&target.beside(TABLE), load_id, prepared).await?;
                 return Ok(true);
             }
@@ -151,22 +161,24 @@ impl BigQuery {
         Ok(false)
     }
 
-    /// Commits the streams of a load, now or earlier. `false` where one of them is gone.
+    /// Commits the streams of a load, now or earlier, up to one that is gone.
     pub(super) async fn commit_streams(
         &self,
         load_id: &str,
         prepared: &Prepared,
-    ) -> Result<bool, BigQueryError> {
+    ) -> Result<There, BigQueryError> {
         let Prepared { dead_letters, source, pipeline, rows_rejected, .. } = prepared;
         if ledger::is_replay(source) {
-            // Its rows are of many objects. Where a stream is gone, the next replay finds which of them are there.
+            // Its rows are of many objects, and cannot be counted.
             let rows = prepared.streams().into_iter().map(|stream| stream.name);
+            let mut there = There::None;
             for stream in dead_letters.iter().cloned().chain(rows) {
                 if !self.commit_stream(load_id, &stream).await? {
-                    return Ok(false);
+                    return Ok(there);
                 }
+                there = There::Part;
             }
-            return Ok(true);
+            return Ok(There::All);
         }
         // Letters first: at no moment is a row missing from all tables with its load half done.
         if let Some(stream) = dead_letters
@@ -175,7 +187,7 @@ impl BigQuery {
             && self.count_rows(stream, "`pipeline` = @pipeline", source, pipeline).await?
                 < *rows_rejected
         {
-            return Ok(false);
+            return Ok(There::None);
         }
         let mut there: Option<TableName> = None;
         for RowsStream { name, rows } in prepared.streams() {
@@ -185,7 +197,7 @@ impl BigQuery {
             {
                 // What is in one table can't be taken back, nor be loaded once more.
                 return match there {
-                    None => Ok(false),
+                    None => Ok(There::None),
                     Some(there) => Err(BigQueryError::HalfThere {
                         load_id: load_id.to_owned(),
                         object: source.clone(),
@@ -195,7 +207,7 @@ impl BigQuery {
             }
             there.get_or_insert(table);
         }
-        Ok(true)
+        Ok(There::All)
     }
 
     /// Enters a load that is prepared as committed, unless that was done: of several entries that it is

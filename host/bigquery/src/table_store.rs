@@ -19,7 +19,8 @@ use clickmill_core::schema::TableSchema;
 use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{
-    Appended, Appender, Begun, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
+    Appended, Appender, Begun, Claim, NoTableForAttempts, Refused, Routed, Rows, TableError,
+    TableStore, Targets,
 };
 
 /// An append is a request, which takes as long whatever is in it.
@@ -197,7 +198,7 @@ impl clickmill_tables::Load for Loading {
     }
 
     fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError> {
-        let Some(load) = &mut self.attempts else { return Ok(()) };
+        let load = self.attempts.as_mut().ok_or(NoTableForAttempts)?;
         Ok(self.runtime.block_on(load.write(Rows::letters(attempts)))?)
     }
 

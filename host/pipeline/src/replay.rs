@@ -110,7 +110,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let _claim = if request.dry_run { None } else { claim(context)? };
     if !request.dry_run {
         // Another may have been killed since this process began.
-        context.runtime.block_on(context.tables.clear_up());
+        context.runtime.block_on(context.tables.clear_up())?;
         context.publish(&library)?;
         let (table, schema) =
             (context.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
@@ -130,7 +130,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         entered.map_err(ReplayError::Audit)?;
     }
     let (mut after, mut there) = (String::new(), Rows::default());
-    let mut number = if request.dry_run { None } else { Some(load::first_free(context)?) };
+    let mut number = if request.dry_run { None } else { Some(load::free_number(context)?) };
     loop {
         let wanted = wanted(context, &request.condition, &after);
         let mut letters = read(context, &wanted)?;
@@ -141,8 +141,8 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
             (after, number) = (last, number.map(|number| number + 1));
         } else {
             let table = &context.pipeline.sink.table;
-            tracing::info!(%table, "another replay has written to this table meanwhile, looking at the letters again");
-            (there, number) = (Rows::default(), Some(load::first_free(context)?));
+            tracing::info!(%table, "the number of this page is taken, looking at the letters again");
+            (there, number) = (Rows::default(), Some(load::free_number(context)?));
         }
     }
     let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();

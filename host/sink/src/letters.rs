@@ -138,7 +138,7 @@ impl Tables {
     }
 
     /// The rows of letters that are in the table, and which letters those are: the first that are wanted, those
-    /// that were tried before among them. One answer says both, since a condition that asks for the time, say,
+    /// that were tried before among them, and no other rows of their records. One answer says both, since a condition that asks for the time, say,
     /// is met by other letters each time.
     pub async fn rows_of_letters(
         &self,
@@ -154,22 +154,33 @@ impl Tables {
         );
         let parameters = wanted.parameters();
         let rows = Rows { table, schema };
+        let place = format!("{} AS place", wanted.place());
+        // Of a record with many letters and many rows, each letter has its own row, and not all of them.
+        let same_place = if rows.has(RECORD_INDEX) {
+            format!(" AND {} = wanted.place", rows.place())
+        } else {
+            String::new()
+        };
         let (mut asked, mut there) = (Vec::new(), Present::default());
         if kinds.messages {
-            let letters = wanted.those("letters.letter_id, letters.message_id", &first);
-            let of =
-                format!("RIGHT JOIN ({letters}) AS wanted ON there.message_id = wanted.message_id");
+            let columns = format!("letters.letter_id, letters.message_id, {place}");
+            let letters = wanted.those(&columns, &first);
+            let of = format!(
+                "RIGHT JOIN ({letters}) AS wanted \
+                 ON there.message_id = wanted.message_id{same_place}"
+            );
             let sql = rows.of_messages(", wanted.letter_id", &of);
             let found = self.query(&sql, &parameters, WHAT).await?;
             there.add_messages(&found);
             asked.push(ids(&found));
         }
         if kinds.lines {
-            let columns = "letters.letter_id, letters.source, letters.source_line";
-            let letters = wanted.those(columns, &first);
+            let columns =
+                format!("letters.letter_id, letters.source, letters.source_line, {place}");
+            let letters = wanted.those(&columns, &first);
             let of = format!(
-                "RIGHT JOIN ({letters}) AS wanted \
-                 ON there.source = wanted.source AND there.source_line = wanted.source_line"
+                "RIGHT JOIN ({letters}) AS wanted ON there.source = wanted.source \
+                 AND there.source_line = wanted.source_line{same_place}"
             );
             let sql = rows.of_lines(", wanted.letter_id", &of);
             let found = self.query(&sql, &parameters, WHAT).await?;
@@ -245,17 +256,21 @@ impl Wanted<'_> {
 
     /// What is read of letters of the pipeline that meet a condition.
     fn select(&self, condition: &str) -> String {
-        // Letters of a version before told no rows of a record apart.
-        let has_place = self.schema.columns.iter().any(|column| column.name == RECORD_INDEX);
-        let place = if has_place { "letters.record_index" } else { "0 AS record_index" };
+        let place = self.place();
         let columns = format!(
             "letters.letter_id, letters.source, letters.source_line, letters.message_id, \
-             {place}, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
+             {place} AS record_index, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
              letters.plugin_set, letters.code, letters.errorMessage, \
              TO_BASE64(letters.payloadBytes) AS payload, \
              TO_JSON_STRING(letters.attributes) AS pairs"
         );
         self.those(&columns, condition)
+    }
+
+    /// A letter's place among the rows of its record, which a version before did not tell apart.
+    fn place(&self) -> &'static str {
+        let has_place = self.schema.columns.iter().any(|column| column.name == RECORD_INDEX);
+        if has_place { "COALESCE(letters.record_index, 0)" } else { "0" }
     }
 
     /// Columns of letters of the pipeline that meet a condition.

@@ -58,6 +58,17 @@ impl TableError {
     }
 }
 
+/// Attempts at dead letters come to a load that is none of a replay: a bug in clickmill.
+#[derive(Debug, thiserror::Error)]
+#[error("a load that was begun without a table for attempts at dead letters is given some")]
+pub struct NoTableForAttempts;
+
+impl From<NoTableForAttempts> for TableError {
+    fn from(error: NoTableForAttempts) -> Self {
+        Self::new(Fault::Bug, false, error)
+    }
+}
+
 impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)

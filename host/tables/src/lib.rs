@@ -13,7 +13,7 @@ mod router;
 mod store;
 pub mod views;
 
-pub use error::TableError;
+pub use error::{NoTableForAttempts, TableError};
 pub use nested::Misfit;
 pub use projection::Projection;
 pub use refused::{Refused, Rows, name_table};

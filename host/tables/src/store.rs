@@ -68,7 +68,9 @@ pub trait TableStore: fmt::Debug + Send + Sync {
 
     /// Removes what killed processes have left of loads that have not happened, as far as that can be told,
     /// so that nobody takes it for what is there.
-    async fn clear_up(&self) {}
+    async fn clear_up(&self) -> Result<(), TableError> {
+        Ok(())
+    }
 
     /// From now on, rows of these tables are kept for so many days after the day on which they were
     /// written; older ones are removed now, and while a stream writes. Tables that say this themselves are
@@ -109,8 +111,13 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         targets: &Targets,
     ) -> Result<Option<Begun>, TableError>;
 
+    /// Whether locks tell who is at what: then a claim is one process's at a time.
+    fn has_locks(&self) -> bool {
+        false
+    }
+
     /// Claims what one process at a time may do with these tables, until the claim is dropped or the
-    /// process ends. `None` while another has it. Where the tables cannot tell, everybody is given a claim.
+    /// process ends. `None` while another has it. Without locks everybody is given a claim.
     fn claim(&self, id: &str) -> Result<Option<Claim>, TableError>;
 
     /// Marks a load as somebody's for a period: once, for all processes. `false` where that was done before.
@@ -206,7 +213,7 @@ pub trait Load: Send {
     /// Adds dead letters.
     fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError>;
 
-    /// Adds attempts at dead letters.
+    /// Adds attempts at dead letters, for which the load has to have a table.
     fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError>;
 
     /// Makes everything durable and visible, and enters the load into the ledger.

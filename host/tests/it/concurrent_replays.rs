@@ -17,7 +17,7 @@ use crate::support::{Scratch, plugins, root};
 /// Hardly a rule: what only a rule refused passes.
 const NO_RULES: &str = r#"plugin.validate.config.rules=[{required={columns=["price"]}}]"#;
 /// What a replay says that comes too late with what it has made of letters.
-const LATE: &str = "another replay has written to this table meanwhile";
+const LATE: &str = "the number of this page is taken, looking at the letters again";
 
 /// Generates an object with many bad rows.
 fn bad_rows(scratch: &Scratch) {
@@ -76,7 +76,14 @@ fn start(
 ) -> Run {
     let batch = batch();
     let replay = ["dead-letter", "replay", &batch, "--json", "--set", NO_RULES];
-    Run::start(scratch, name, command(&[&replay[..], &["--where", condition]].concat()))
+    apart(scratch, name, command(&[&replay[..], &["--where", condition]].concat()))
+}
+
+/// Starts a replay with an audit log of its own: one that is stopped while it has the log's lock would keep others
+/// from it.
+fn apart(scratch: &Scratch, name: &str, mut command: Command) -> Run {
+    command.env("CLICKMILL_AUDIT", scratch.path(&format!("audit-{name}")));
+    Run::start(scratch, name, command)
 }
 
 /// Beside the rows that were loaded there is one for each letter that is resolved, each once, and each letter
@@ -97,6 +104,27 @@ fn all_are_there_once(command: &dyn Fn(&[&str]) -> Command, loaded: u64, round: 
     assert_eq!(number(&format!("SELECT COUNT(*) AS n {rows}")), loaded + letters, "round {round}");
     let records = "COUNT(DISTINCT CONCAT(source, CAST(source_line AS STRING)))";
     assert_eq!(number(&format!("SELECT {records} AS n {rows}")), loaded + letters);
+}
+
+#[test]
+fn what_was_replayed_stays_when_the_ledger_is_gone() {
+    let scratch = Scratch::new();
+    bad_rows(&scratch);
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
+    let loaded = scratch.summary(&pipeline, &all_letters);
+    let command = |arguments: &[&str]| scratch.command(arguments);
+    let resolved = |name: &str, condition: &str| {
+        count(&ended(start(&scratch, &command, name, condition)), "resolved")
+    };
+    // More than a page of letters is left, so that the rows of all are asked for before the first page.
+    let some = resolved("some", "MOD(source_line, 10) = 0");
+    std::fs::remove_dir_all(scratch.path("warehouse/clickstream_analytics/load_ledger")).unwrap();
+    let others = resolved("others", "TRUE");
+    assert!(some > 0 && others > some, "{some}, {others}");
+    all_are_there_once(&command, count(&loaded, "rows_out"), 0);
+    let all = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter_attempts WHERE outcome = 'resolved'";
+    assert_eq!(scratch.number(all), some + others);
 }
 
 #[test]
@@ -152,7 +180,7 @@ fn refused(loads: &Loads, rows: u64, seed: u64) -> u64 {
 fn in_bigquery(loads: &Loads, name: &str, condition: &str) -> Run {
     let pipeline = Loads::pipeline();
     let replay = ["dead-letter", "replay", &pipeline, "--json", "--where", condition];
-    Run::start(&loads.scratch, name, loads.verb(&replay))
+    apart(&loads.scratch, name, loads.verb(&replay))
 }
 
 /// The table has so many rows, each once, and so many letters are resolved, each once.
@@ -193,6 +221,38 @@ fn in_bigquery_a_replay_that_comes_too_late_reads_its_letters_again() {
     // A page is a load.
     let pages = "SELECT COUNT(*) FROM clickstream_analytics.load_ledger WHERE STARTS_WITH(source, 'replay ') AND state = 'committed'";
     assert_eq!(loads.bigquery.number(pages), 2);
+}
+
+#[test]
+fn in_bigquery_a_replay_that_comes_too_late_for_a_part_of_another_reads_its_letters_again() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 2000, 73);
+    // Both have made rows of all letters. One of them is killed between its rows and its attempts …
+    let order = |kind: &str| {
+        loads.bigquery.order(&json!({ "kind": kind, "table": "dead_letter_attempts" }));
+    };
+    order("unseen_table");
+    let late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    order("uncommitted");
+    let mut one = in_bigquery(&loads, "one", "source_line >= 0");
+    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
+    one.kill();
+    one.wait();
+    loads.bigquery.take_back();
+    // … which BigQuery drops.
+    order("expired");
+    bigquery_has_each_once(&loads, 2000, 0);
+    late.signal("-CONT");
+    let talk = loads.scratch.path("late.log");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(talk).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
+    assert_eq!(counted, [letters; 3]);
+    bigquery_has_each_once(&loads, 2000, letters);
 }
 
 #[test]

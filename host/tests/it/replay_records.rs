@@ -3,7 +3,12 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use serde_json::Value as Json;
+use clickmill_config::{Place, TableName};
+use clickmill_core::Micros;
+use clickmill_core::schema::TableSchema;
+use clickmill_sink::{Key, Kinds, Record, Tables, Wanted};
+use clickmill_warehouse::Warehouse;
+use serde_json::{Value as Json, json};
 
 use crate::routes;
 use crate::support::{Scratch, head, parse_stage, plugins, root};
@@ -148,4 +153,69 @@ fn a_sealed_letter_that_has_the_bytes_of_another_is_entered_as_opened_too() {
     for id in ids {
         assert!(opened.contains(id), "{id} in {opened}");
     }
+}
+
+/// A table of these rows.
+async fn table(warehouse: &Warehouse, name: &str, rows: &[Json]) -> (TableName, TableSchema) {
+    let columns = r#"[{"name":"letter_id","type":"STRING"},{"name":"pipeline","type":"STRING"},
+        {"name":"message_id","type":"STRING"},{"name":"source","type":"STRING"},
+        {"name":"source_line","type":"INTEGER"},{"name":"record_index","type":"INTEGER"}]"#;
+    let schema = TableSchema::parse(columns, "columns.json".as_ref()).unwrap();
+    let table = TableName { dataset: "shop".to_owned(), table: name.to_owned() };
+    let mut reader = arrow::json::ReaderBuilder::new(schema.arrow()).build_decoder().unwrap();
+    reader.serialize(rows).unwrap();
+    let rows = reader.flush().unwrap().unwrap();
+    warehouse.ensure_table(&table, &schema).await.unwrap();
+    warehouse.enter(&table, "rows", &rows).await.unwrap();
+    (table, schema)
+}
+
+#[test]
+fn letters_ask_for_their_own_rows_and_for_no_others_of_their_records() {
+    let scratch = Scratch::new();
+    // A message and a line of many rows, of which a tenth has letters.
+    let records = || {
+        let message = (0..100).map(|place| json!({ "message_id": "m", "record_index": place }));
+        message.chain(
+            (0..100).map(|place| json!({ "source": "f", "source_line": 7, "record_index": place })),
+        )
+    };
+    let letters = records().enumerate().filter(|(at, _)| at % 10 == 3).map(|(at, mut letter)| {
+        (letter["letter_id"], letter["pipeline"]) = (format!("{at:03}").into(), "p".into());
+        letter
+    });
+    let letters: Vec<Json> = letters.collect();
+    let rows: Vec<Json> = records().collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let warehouse = Warehouse::open(&scratch.warehouse()).unwrap();
+        let (rows, schema) = table(&warehouse, "events", &rows).await;
+        let (letters, letter_schema) = table(&warehouse, "dead_letter", &letters).await;
+        let wanted = Wanted {
+            table: &letters,
+            schema: &letter_schema,
+            attempts: letters.beside("dead_letter_attempts"),
+            pipeline: "p",
+            condition: "TRUE",
+            after: "",
+            limit: 1000,
+        };
+        let tables = Tables::open(&Place::Warehouse, &scratch.warehouse()).await.unwrap();
+        for kinds in [(true, false), (false, true), (true, true)] {
+            let (messages, lines) = kinds;
+            let kinds = Kinds { messages, lines };
+            let found = tables.rows_of_letters(&rows, &schema, &wanted, kinds).await;
+            let (asked, there) = found.unwrap();
+            assert_eq!(asked.len(), 20);
+            let message = Record::Message("m".to_owned(), Micros::default());
+            for (is_asked, record) in
+                [(messages, message), (lines, Record::Line("f".to_owned(), 7))]
+            {
+                let has = |place: &u64| there.has(&Key { record: record.clone(), place: *place });
+                let found: Vec<u64> = (0..100).filter(has).collect();
+                let own: Vec<u64> = (3..100).step_by(10).filter(|_| is_asked).collect();
+                assert_eq!(found, own, "{record:?}");
+            }
+        }
+    });
 }

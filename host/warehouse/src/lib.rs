@@ -12,7 +12,8 @@
 //! <warehouse>/_state/…                        plugin sets, kept by the pipeline
 //! ```
 //!
-//! A stream adds a file per flush; small ones go through a log, beside the tables.
+//! A stream adds a file per flush; small ones go through a log, beside the tables. In Cloud Storage a replay's files
+//! have names that are drawn.
 //!
 //! One input object is one load: one file of rows and one of dead letters, each created whole, then one
 //! entry in the ledger. A load whose entry is missing has not happened: on a disk, what is left of it is

@@ -33,8 +33,8 @@ use super::file::TableFile;
 use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
-use clickmill_tables::Targets;
 use clickmill_tables::ledger::{Committed, Entry, is_replay};
+use clickmill_tables::{NoTableForAttempts, TableError, Targets};
 
 /// Staged files. Rows of a route are in a file that ends with its number.
 const ROWS: &str = "rows";
@@ -142,9 +142,10 @@ impl Load {
         self.dead_letters.file.write(letters)
     }
 
-    /// Adds attempts at dead letters. A load that has no table for them is none of a replay.
-    pub(crate) fn write_attempts(&mut self, attempts: &RecordBatch) -> Result<(), WarehouseError> {
-        self.attempts.as_mut().map_or(Ok(()), |part| part.file.write(attempts))
+    /// Adds attempts at dead letters.
+    pub(crate) fn write_attempts(&mut self, attempts: &RecordBatch) -> Result<(), TableError> {
+        let part = self.attempts.as_mut().ok_or(NoTableForAttempts)?;
+        Ok(part.file.write(attempts)?)
     }
 
     /// Makes rows and dead letters durable and visible, and then the ledger's entry. Until the entry is
@@ -162,7 +163,10 @@ impl Load {
         if !is_replay {
             rows.iter_mut().for_each(|part| Repeats::Never.say(&mut part.file));
         }
-        let to = |table: &TableName| warehouse.day(table, &date).join(format!("{id}.parquet"));
+        // A replay's number may come again, for other rows, where somebody has removed its entry: what lies there
+        // without locks is not this load's. So its files have the name of the attempt, which on a disk is the load's.
+        let name: &str = if is_replay { staging.filename().unwrap_or(&id) } else { &id };
+        let to = |table: &TableName| warehouse.day(table, &date).join(format!("{name}.parquet"));
         // Letters first: at no moment is a row missing from all tables with its load half done. Attempts last: no
         // letter is resolved before its row is there.
         let (mut files, mut tables) = (Vec::new(), Vec::new());

@@ -41,13 +41,17 @@ impl Warehouse {
     }
 
     /// Removes what is abandoned. What can't be removed now is removed by a later run.
-    pub(super) async fn sweep(&self, now: SystemTime) {
+    ///
+    /// # Errors
+    ///
+    /// Rows of a load that has not happened can't be removed from a table on a disk, where they are seen.
+    pub(super) async fn sweep(&self, now: SystemTime) -> Result<(), WarehouseError> {
         match &self.disk {
             Some(folder) => {
                 let staging = folder.join(STAGING);
                 // All that it leads to would go.
                 if private::link_of_another(folder, &staging).is_none() {
-                    self.sweep_disk(&staging, now).await;
+                    return self.sweep_disk(&staging, now).await;
                 }
             }
             None => {
@@ -62,9 +66,14 @@ impl Warehouse {
                 }
             }
         }
+        Ok(())
     }
 
-    async fn sweep_disk(&self, staging: &std::path::Path, now: SystemTime) {
+    async fn sweep_disk(
+        &self,
+        staging: &std::path::Path,
+        now: SystemTime,
+    ) -> Result<(), WarehouseError> {
         durable::sweep(staging);
         let mut ids = BTreeSet::new();
         for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
@@ -79,17 +88,21 @@ impl Warehouse {
                 let _ = fs::remove_file(path);
             }
         }
+        let mut swept = Ok(());
         for id in ids {
             // A living process has the claim.
             if let Ok(Some(claim)) = self.claim(&id) {
                 let folder = staging.join(&id);
                 // What can't be removed from its tables now needs the list that is there.
-                if folder.is_dir() && self.unpublish_listed(&id).await.is_ok() {
+                let removed = self.unpublish_listed(&id).await;
+                if removed.is_ok() {
                     let _ = fs::remove_dir_all(folder);
                 }
+                swept = swept.and(removed);
                 drop(claim);
             }
         }
+        swept
     }
 }
 
@@ -154,14 +167,14 @@ mod tests {
         };
         let left = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let now = SystemTime::now();
-        warehouse.sweep(now).await;
+        warehouse.sweep(now).await.unwrap();
         let wanted: BTreeSet<String> =
             left(&["living", "living.lock", "b.part", "live-x-0-1.parquet"]);
         assert_eq!(names(), wanted);
-        warehouse.sweep(now + 2 * ABANDONED).await;
+        warehouse.sweep(now + 2 * ABANDONED).await.unwrap();
         assert_eq!(names(), left(&["living", "living.lock", "b.part"]));
         drop((claim, part));
-        warehouse.sweep(now).await;
+        warehouse.sweep(now).await.unwrap();
         assert_eq!(names(), left(&[]));
     }
 
@@ -181,7 +194,7 @@ mod tests {
             return;
         }
         let warehouse = Warehouse::open(&folder.to_string_lossy()).unwrap();
-        warehouse.sweep(SystemTime::now() + 2 * ABANDONED).await;
+        warehouse.sweep(SystemTime::now() + 2 * ABANDONED).await.unwrap();
         assert!(home.join("letters/a").exists() && home.join("b").exists());
     }
 

@@ -42,15 +42,16 @@ impl TableStore for Warehouse {
         if !self.swept.swap(true, Ordering::Relaxed)
             && let Ok(now) = self.now().await
         {
-            self.sweep(now).await;
+            let _ = self.sweep(now).await;
         }
         Ok(self.ensure_table(table, schema).await?)
     }
 
-    async fn clear_up(&self) {
+    async fn clear_up(&self) -> Result<(), TableError> {
         if self.disk.is_some() {
-            self.sweep(std::time::SystemTime::now()).await;
+            self.sweep(std::time::SystemTime::now()).await?;
         }
+        Ok(())
     }
 
     async fn keep_for(&self, days: u32, tables: &[TableName]) -> Result<(), TableError> {
@@ -88,6 +89,10 @@ impl TableStore for Warehouse {
             })),
             Begun::LoadedAlready => clickmill_tables::Begun::LoadedAlready,
         }))
+    }
+
+    fn has_locks(&self) -> bool {
+        self.disk.is_some()
     }
 
     /// On a disk, a file that is locked.
@@ -194,7 +199,7 @@ impl clickmill_tables::Load for Loading {
     }
 
     fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError> {
-        Ok(self.load.write_attempts(&attempts)?)
+        self.load.write_attempts(&attempts)
     }
 
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {

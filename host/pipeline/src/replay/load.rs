@@ -5,19 +5,25 @@
 //! it. So what a replay has read holds as long as its load counts: between the two no other replay has
 //! written. Step by step: what if the replay is killed right here, what if another does the same now?
 //!
-//! 1. The number is looked for ([`first_free`]). What a killed replay was decided for is completed by that, or in 4.
-//!    Killed: nothing was done. Another: has the same number.
+//! 1. The number is looked for ([`free_number`]). What a killed replay was decided for is completed by that
+//!    (BigQuery), or in 3 or 4. Killed: nothing was done. Another: has the same number.
 //! 2. Open letters are read, and which of their rows are in the tables. Killed: nothing was done. Another, which
 //!    writes meanwhile: has the number by 4.
 //! 3. Rows, letters that are new, and attempts are written, where nobody sees them. Killed: they are forgotten, or
 //!    removed as what is left of any load.
-//! 4. The load is committed. Killed before it is decided for: as in 3. Killed after: the next replay that comes to 1
-//!    or 4 completes it, and none has to wait for that. Another was decided for: what was read in 2 may hold no more,
+//! 4. The load is committed. Killed before it is decided for: as in 3. Killed after: the next replay that comes to 1,
+//!    3 or 4 completes it, and none has to wait for that. Another was decided for: what was read in 2 may hold no more,
 //!    and is read anew for the next number; letters that the other has resolved are not among it.
 //!
 //! Nothing of that rests on a clock: a replay that was stopped for an hour finds its number taken. On a disk one
 //! replay is at it at a time, since there rows are seen before their load has happened
-//! (`clickmill_warehouse::load`).
+//! (`clickmill_warehouse::load`), and its first number is drawn.
+//!
+//! A number may come again whose entry somebody has removed from the ledger. What was written under it stays: in
+//! BigQuery streams add to it, and in Cloud Storage the files have other names. On a disk a load without an entry has
+//! not happened, and its files go, so there no number is to come again.
+
+use std::ops::Range;
 
 use arrow::array::RecordBatch;
 
@@ -35,22 +41,33 @@ use clickmill_tables::{Refused, Routed};
 
 /// So many numbers are asked for first: a store is asked for so few by name, and for more by a listing.
 const ASKED: u64 = 16;
-/// And so many times as many each time after.
-const MORE: u64 = 64;
+/// Then a page of the ledger's answers, and twice as many each time after.
+const MORE: u64 = 1000;
 
-/// The lowest number under which nothing was loaded: all replays find the same, whichever entries somebody has
-/// removed from the ledger.
-pub(super) fn first_free(context: &Context) -> Result<u64, SinkError> {
+/// A number under which nothing was loaded: the lowest, so that all replays find the same, whichever entries
+/// somebody has removed from the ledger.
+pub(super) fn free_number(context: &Context) -> Result<u64, SinkError> {
+    if context.tables.has_locks() {
+        // One replay is at it at a time, and need not find the number of others. Under one that is drawn lies
+        // nothing that its load would remove: no rows either whose entry is gone.
+        return Ok(rand::random::<u64>() >> 1);
+    }
     let table = &context.pipeline.sink.table;
-    let (mut first, mut count) = (0, ASKED);
+    let mut numbers = 0..ASKED;
     loop {
-        let ids: Vec<String> = (first..first + count).map(|number| id(context, number)).collect();
+        let ids: Vec<String> = numbers.clone().map(|number| id(context, number)).collect();
         let loaded = context.runtime.block_on(context.tables.loaded(&ids, table))?;
         if let Some(free) = ids.iter().position(|id| !loaded.contains(id)) {
-            return Ok(first + free as u64);
+            return Ok(numbers.start + free as u64);
         }
-        (first, count) = (first + count, count * MORE);
+        numbers = behind(&numbers);
     }
+}
+
+/// The numbers that are asked for once something was loaded under all of these.
+fn behind(numbers: &Range<u64>) -> Range<u64> {
+    let count = numbers.end - numbers.start;
+    numbers.end..numbers.end + (2 * count).max(MORE)
 }
 
 fn id(context: &Context, number: u64) -> String {
@@ -130,5 +147,23 @@ impl Page {
             started_at,
             finished_at: Micros::now(),
         })?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardly_more_than_twice_as_many_numbers_are_asked_for_as_are_taken() {
+        for taken in [0, 15, 16, 1015, 1016, 1040, 100_000, 1_000_000] {
+            let mut numbers = 0..ASKED;
+            while numbers.end <= taken {
+                let next = behind(&numbers);
+                assert_eq!(next.start, numbers.end);
+                numbers = next;
+            }
+            assert!(numbers.end <= ASKED + MORE + 2 * taken, "{taken}: {numbers:?}");
+        }
     }
 }

@@ -55,23 +55,25 @@ impl Rows {
         letters: &[Letter],
         is_last: bool,
     ) -> Result<Self, SinkError> {
-        let (tables, runtime) = (&context.tables, &context.runtime);
         let kinds = Kinds::of(letters);
-        let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
+        let tables = context.pipeline.sink.tables();
+        if is_last {
+            let asked = letters.iter().map(|letter| letter.letter_id.clone()).collect();
+            let tables = tables.map(|_| Present::default()).collect();
+            let mut rows = Self { asked, kinds, tables };
+            let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
+            rows.look_for(context, &keys)?;
+            return Ok(rows);
+        }
         let wanted = Wanted { limit: LETTERS, ..page.clone() };
-        let mut asked: BTreeSet<String> =
-            letters.iter().map(|letter| letter.letter_id.clone()).collect();
-        let mut found = Vec::new();
-        for (at, (table, schema)) in context.pipeline.sink.tables().enumerate() {
-            if is_last {
-                found.push(runtime.block_on(tables.rows_of(table, schema, &keys, None))?);
-                continue;
-            }
-            let rows = tables.rows_of_letters(table, schema, &wanted, kinds);
-            let (of, present) = runtime.block_on(rows)?;
-            asked = if at == 0 { of } else { &asked & &of };
+        let (mut asked, mut found) = (Vec::new(), Vec::new());
+        for (table, schema) in tables {
+            let rows = context.tables.rows_of_letters(table, schema, &wanted, kinds);
+            let (of, present) = context.runtime.block_on(rows)?;
+            asked.push(of);
             found.push(present);
         }
+        let asked = asked.into_iter().reduce(|one, other| &one & &other).unwrap_or_default();
         Ok(Self { asked, kinds, tables: found })
     }
 

@@ -9,7 +9,8 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use clickmill_core::schema::TableSchema;
-use clickmill_core::{Digest, Micros};
+use clickmill_core::{Digest, Fault, Micros};
+use clickmill_tables::ledger::replay;
 
 /// One table of a load: its name and columns.
 type Target = (TableName, SchemaRef);
@@ -212,14 +213,31 @@ fn what_a_killed_run_has_published_goes_from_tables_that_nobody_names_any_more()
     drop(load);
     // … or by whoever clears up.
     let left = leave();
-    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now()));
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
     assert_eq!(there(&left), [false, false, true]);
     assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
     // Not where the load has happened.
     scratch.commit(scratch.load(2));
     let left = leave();
-    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now()));
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
     assert_eq!(there(&left), [true; 3]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn what_a_killed_run_has_published_and_cannot_be_removed_is_told() {
+    let scratch = Scratch::on_disk();
+    scratch.leave();
+    scratch.warehouse.list_tables(ID, &scratch.rows.0, []).unwrap();
+    // No file can be removed here.
+    let day = scratch.folder.path().join("d/t/load_date=2026-11-24");
+    std::fs::create_dir_all(day.join(format!("{ID}.parquet"))).unwrap();
+    let sweep = || scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now()));
+    let error = clickmill_core::causes(&sweep().unwrap_err());
+    assert!(error.contains("load_date=2026-11-24"), "{error}");
+    // What tells of it stays until it can.
+    std::fs::remove_dir_all(&day).unwrap();
+    sweep().unwrap();
     assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
 }
 
@@ -310,6 +328,36 @@ fn without_locks_a_load_that_is_given_up_is_loaded_by_another() {
     assert_eq!(scratch.commit(second), Committed::Now);
     scratch.holds(&[2]);
     scratch.is_loaded_already();
+}
+
+#[test]
+fn without_locks_a_replay_takes_no_file_for_its_own_whose_entry_is_gone() {
+    let scratch = Scratch::in_memory();
+    let replayed = |n| {
+        let entry = Entry { source: replay(0), ..scratch.entry() };
+        scratch.load(n).commit(scratch.runtime.handle(), &entry).unwrap()
+    };
+    assert_eq!(replayed(1), Committed::Now);
+    let entry = scratch.warehouse.ledger_path(ID, &scratch.rows.0);
+    scratch.runtime.block_on(scratch.warehouse.store.delete(&entry)).unwrap();
+    assert_eq!(replayed(2), Committed::Now);
+    scratch.is_loaded_already();
+    for (table, _) in [&scratch.rows, &scratch.route, &scratch.letters, &scratch.attempts] {
+        let mut found = scratch.found(table);
+        found.sort_unstable();
+        assert_eq!(found, [1, 2], "{table}");
+    }
+}
+
+#[test]
+fn attempts_that_have_no_table_are_an_error() {
+    let scratch = Scratch::on_disk();
+    let [rows, dead_letters] = [&scratch.rows, &scratch.letters].map(Clone::clone);
+    let targets = Targets { rows, routes: Vec::new(), dead_letters, attempts: None };
+    let begun = Load::begin(&scratch.warehouse, scratch.runtime.handle(), ID, &targets);
+    let Ok(Some(Begun::Load(mut load))) = begun else { panic!("no load begins") };
+    let attempts = RecordBatch::new_empty(scratch.attempts.1.clone());
+    assert_eq!(load.write_attempts(&attempts).unwrap_err().fault(), Fault::Bug);
 }
 
 #[test]
