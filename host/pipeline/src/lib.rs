@@ -52,7 +52,7 @@ pub use replay::{
     record, record_tapped, replay, tapped,
 };
 pub use run::deliver::DeliverError;
-pub use run::load::LoadError;
+pub use run::load_error::LoadError;
 pub use run::stop::{Ending, Stop};
 pub use run::stream::StreamError;
 pub use run::{RunError, run, run_objects};

@@ -12,6 +12,7 @@ pub(crate) mod judge;
 mod letters;
 pub(crate) mod line;
 pub(crate) mod load;
+pub(crate) mod load_error;
 mod load_failures;
 mod objects;
 pub(crate) mod open;

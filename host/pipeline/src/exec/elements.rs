@@ -10,7 +10,7 @@ use super::error::ExecError;
 use super::executor::{Executor, InHand, Task};
 use super::frame::{Frame, FrameError, Kind};
 use super::said::{self, Named};
-use crate::run::load::LoadError;
+use crate::run::load_error::LoadError;
 use crate::run::named;
 use crate::run::open::open_object;
 use crate::versions::fit::Fitted;

@@ -14,7 +14,7 @@ use super::frame::{self, Kind};
 use super::input::{self, Messages};
 use crate::observe::summary::Counts;
 use crate::observe::tap::Taps;
-use crate::run::load::LoadError;
+use crate::run::load_error::LoadError;
 use crate::run::transform::{Finished, Worker};
 use crate::versions::fit::Fitted;
 use crate::versions::slot::Slot;

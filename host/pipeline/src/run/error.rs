@@ -1,6 +1,6 @@
 //! Why a run ended early, or why an object of it is not loaded.
 
-use super::load::LoadError;
+use super::load_error::LoadError;
 use super::stream::StreamError;
 use crate::versions::fit::FitError;
 use clickmill_core::Fault;

@@ -10,13 +10,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::error::ArrowError;
 use tokio::runtime::Handle;
 
 use super::claim::Claim;
 use super::interrupted::Interrupted;
 use super::judge::Judge;
-use super::line::{self, LineError};
+use super::line;
+use super::load_error::LoadError;
 use super::open::open_object;
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
@@ -24,92 +24,18 @@ use super::withheld::{Withheld, check_read_again, refused_once};
 use crate::context::Context;
 use crate::observe::status::Status;
 use crate::observe::summary::Counts;
-use crate::versions::fit::{FitError, Fitted};
+use crate::versions::fit::Fitted;
 use crate::versions::version::Version;
 use clickmill_core::batch::Rejected;
-use clickmill_core::{Digest, Fault, Micros};
+use clickmill_core::{Digest, Micros};
 use clickmill_dead_letter::TooManyRejected;
-use clickmill_decode::{DecodeError, Decoded, Decoder};
+use clickmill_decode::{Decoded, Decoder};
 use clickmill_sink::{Begun, Load, SinkError, Targets};
-use clickmill_source::{Interrupt, Object, SourceError};
+use clickmill_source::{Interrupt, Object};
 use clickmill_tables::ledger::{self, Committed};
 
 /// How often to look whether another run has ended.
 pub(super) const TURN: Duration = Duration::from_millis(100);
-
-/// Why an object is not loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// It can't be opened.
-    #[error(transparent)]
-    Source(Box<SourceError>),
-    /// It can't be decoded.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The chain can't run on its columns.
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    /// Columns do not make a batch: a bug in clickmill.
-    #[error("cannot make rows of a batch")]
-    Arrow(#[from] ArrowError),
-    /// The tables failed.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// A thread panicked: a bug in clickmill.
-    #[error("{thread} panicked: {message}")]
-    Panicked {
-        /// Which one: `reader`, `worker 1`.
-        thread: String,
-        /// What it says.
-        message: String,
-    },
-}
-
-impl LoadError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Source(error) => error.fault(),
-            Self::Decode(error) => error.fault(),
-            Self::Fit(error) => error.fault(),
-            Self::Sink(error) => error.fault(),
-            Self::Arrow(_) | Self::Panicked { .. } => Fault::Bug,
-        }
-    }
-
-    /// Whether another object may well be loaded: it is this one that is at fault, or its place.
-    pub(super) fn spares_others(&self) -> bool {
-        match self {
-            Self::Source(_) | Self::Decode(_) | Self::Fit(_) | Self::Arrow(_) => true,
-            Self::Sink(error) => error.is_of_load(),
-            Self::Panicked { .. } => false,
-        }
-    }
-
-    /// The error of the source, where this is one or has one for its cause.
-    pub(super) fn of_source(&self) -> Option<&SourceError> {
-        match self {
-            Self::Source(error) => Some(error),
-            Self::Decode(DecodeError::Read { source, .. }) => SourceError::within(source),
-            _ => None,
-        }
-    }
-}
-
-impl From<LineError<LoadError>> for LoadError {
-    fn from(broken: LineError<LoadError>) -> Self {
-        match broken {
-            LineError::Failed(error) => error,
-            LineError::Panicked { thread, message } => Self::Panicked { thread, message },
-        }
-    }
-}
-
-impl From<SourceError> for LoadError {
-    fn from(error: SourceError) -> Self {
-        Self::Source(Box::new(error))
-    }
-}
 
 /// What became of an object.
 pub(super) enum Outcome {

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::load::LoadError;
+use super::load_error::LoadError;
 use clickmill_config::Pipeline;
 use clickmill_core::Micros;
 use clickmill_decode::Decoder;
