@@ -64,7 +64,14 @@ impl Loads {
         summary(&self.command(arguments).output().unwrap())
     }
 
-    /// How many loads the ledger has as `state`.
+    /// Loads that are entered as committed. Who completes another's load enters it, too.
+    pub(crate) fn loaded(&self) -> u64 {
+        self.bigquery.number(
+            "SELECT COUNT(DISTINCT load_id) FROM clickstream_analytics.load_ledger WHERE state = 'committed'",
+        )
+    }
+
+    /// How many entries of loads the ledger has as `state`.
     pub(crate) fn entries(&self, state: &str) -> u64 {
         let table = self.bigquery.table("clickstream_analytics", "load_ledger");
         if table["id"].is_null() {

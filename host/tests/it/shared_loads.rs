@@ -233,7 +233,7 @@ fn in_bigquery_runs_share_a_prefix_by_leases() {
         assert!(!talk.contains(TWICE), "work was done twice: {talk}");
     }
     assert_eq!(loads.bigquery.number(crate::cloud_loads::ROWS), sum(&summaries, "rows_out"));
-    assert_eq!(loads.entries("committed"), 8);
+    assert_eq!(loads.loaded(), 8);
     // What a killed run had claimed is another's, later.
     for at in 8..12 {
         loads.put(&format!("shared/{at}.csv"), 20_000, at);
@@ -243,7 +243,7 @@ fn in_bigquery_runs_share_a_prefix_by_leases() {
     killed.kill();
     let last = start("last", "2").summary();
     assert_eq!(count(&last, "objects_loaded") + count(&last, "objects_skipped"), 12);
-    assert_eq!(loads.entries("committed"), 12);
+    assert_eq!(loads.loaded(), 12);
     let distinct = "SELECT COUNT(*) FROM (SELECT DISTINCT source, source_line FROM clickstream_analytics.clickstream_batch) AS places";
     assert_eq!(loads.bigquery.number(crate::cloud_loads::ROWS), loads.bigquery.number(distinct));
 }

@@ -175,12 +175,15 @@ impl LoadHistory {
         Ok(since)
     }
 
-    /// Loads that happened, newest first, as rows of the list.
+    /// Loads that happened, newest first, as rows of the list. Who completes another's load enters it, too.
     pub(super) fn loaded(&self, limit: usize) -> Result<Vec<Vec<Json>>, Failure> {
         let (own, parameters) = self.own("");
         let sql = format!(
-            "SELECT load_id, 'loaded' AS state, pipeline, source, rows_in, rows_out, rows_rejected, finished_at \
-             FROM {} WHERE state = 'committed' AND {own} ORDER BY finished_at DESC LIMIT {limit}",
+            "SELECT load_id, 'loaded' AS state, pipeline, source, rows_in, rows_out, rows_rejected, finished_at FROM (\
+             SELECT load_id, pipeline, source, rows_in, rows_out, rows_rejected, finished_at, \
+             ROW_NUMBER() OVER (PARTITION BY load_id ORDER BY finished_at) AS nth \
+             FROM {} WHERE state = 'committed' AND {own}\
+             ) AS entered WHERE nth = 1 ORDER BY finished_at DESC LIMIT {limit}",
             self.table(ledger::TABLE)
         );
         let mut rows = self.ask(&sql, &parameters)?.rows;
