@@ -30,6 +30,7 @@ Without these a test would pass or fail for the wrong reason:
 - A NUMERIC of zero was written as 0E-9, and others with all of their nine digits.
 - Two jobs could have one id. BigQuery takes an id once (409), whatever became of the job.
 - The streams of a table that was deleted went on in the next table of that name.
+- A stream that is committed once more was told to be in a wrong state. BigQuery says that it is committed.
 
 `--refuse-file` is a fault to order: while PATH exists, each of its lines, TABLE, a tab, TEXT, has an
 append to that table refused for the rows that hold TEXT in any string. It is read at every append.
@@ -469,6 +470,7 @@ def arrow_schema(table):
 
 def write_handler(loop, refuse_file):
     from bqemulator.grpc_api import write_servicer
+    from bqemulator.streaming.write_stream import WriteStreamState
     from google.cloud.bigquery_storage_v1 import types
     from google.rpc import status_pb2
 
@@ -518,6 +520,15 @@ def write_handler(loop, refuse_file):
             lambda request: request.name,
         )
 
+        def _committed(self, request, context):
+            answer = super()._handle_batch_commit_write_streams(request, context)
+            answer = types.BatchCommitWriteStreamsResponse.deserialize(answer)
+            for error in answer.stream_errors:
+                stream = self._manager.get(error.entity)
+                if stream is not None and stream.state is WriteStreamState.COMMITTED:
+                    error.code = types.StorageError.StorageErrorCode.STREAM_ALREADY_COMMITTED
+            return types.BatchCommitWriteStreamsResponse.serialize(answer)
+
         def _handle_batch_commit_write_streams(self, request, context):
             parent = types.BatchCommitWriteStreamsRequest.deserialize(request).parent
             table = parent.split("/")[5]
@@ -536,7 +547,7 @@ def write_handler(loop, refuse_file):
                     )
                 )
             lost = FAULTS.meets("uncommitted", table)
-            answer = b"" if lost else super()._handle_batch_commit_write_streams(request, context)
+            answer = b"" if lost else self._committed(request, context)
             if lost or FAULTS.meets("lost_commit", table):
                 context.set_code(grpc.StatusCode.UNAVAILABLE)
                 context.set_details("the connection ended")

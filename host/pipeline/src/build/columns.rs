@@ -1,5 +1,5 @@
-//! Columns that a pipeline file grants and that are misspelt: told before anything is built, as far as the file, the
-//! header of the first object and the table tell.
+//! Columns that a pipeline file grants and that are misspelt: told before anything is built, as far as the file and
+//! the table tell.
 //!
 //! A column that is not there is no error by itself. It is taken for misspelt where another is there that is spelt
 //! much alike, and that the stage is not granted. Of what is read that is sure enough for an error. What is written
@@ -7,17 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::SchemaRef;
-use tokio::runtime::Handle;
-
-use crate::run::open::open_object;
-use crate::threads::Runtime;
-use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink, Source};
+use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Fault, Micros, list, near};
+use clickmill_core::{Fault, list, near};
 use clickmill_decode::messages;
-use clickmill_source as source;
-use clickmill_source::{Interrupt, Object, Progress};
 
 /// Stages are granted columns that nobody gives.
 #[derive(Debug, thiserror::Error)]
@@ -38,42 +31,22 @@ impl Misspelt {
 ///
 /// # Errors
 ///
-/// All that are misspelt: none where objects come in of which another may have other columns than the first.
+/// All that are misspelt, of what is read.
 pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
-    // What keeps the runtime from starting is told where the pipeline is built.
-    Runtime::new().map_or(Ok(()), |runtime| check(pipeline, runtime.handle()))
-}
-
-/// The same by a runtime that is there.
-pub(crate) fn check(pipeline: &Pipeline, runtime: &Handle) -> Result<(), Misspelt> {
-    let (schema, may_differ) = match &pipeline.format {
-        Format::Csv { .. } => (of_first_object(pipeline, runtime), true),
+    let schema = match &pipeline.format {
+        // Each object has its own, and is told with them where it is opened.
+        Format::Csv { .. } => return Ok(()),
         // A line is a column `payload`, as a message is.
         format @ (Format::Ndjson { .. } | Format::Message { .. }) => {
-            (Some(messages::schema(format.payload())), false)
+            messages::schema(format.payload())
         }
     };
-    let Some(schema) = schema else { return Ok(()) };
     let given = schema.fields().iter().map(|column| column.name().as_str());
-    let Slips { reads, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
-    let (problems, doubts) =
-        if may_differ { (Vec::new(), [reads, writes].concat()) } else { (reads, writes) };
-    for problem in doubts {
+    let Slips { reads: problems, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
+    for problem in writes {
         tracing::warn!(problem, "a column may be misspelt in the pipeline file");
     }
     if problems.is_empty() { Ok(()) } else { Err(Misspelt { problems }) }
-}
-
-/// The columns of the first object, where it is told without the network, and nothing is used up by asking.
-fn of_first_object(pipeline: &Pipeline, runtime: &Handle) -> Option<SchemaRef> {
-    if !matches!(&pipeline.source, Source::Storage { uri, .. } if !uri.starts_with("gs://")) {
-        return None;
-    }
-    let listing = runtime.block_on(source::list(&pipeline.source)).ok()?;
-    let object = listing.objects.into_iter().next().filter(Object::stays)?;
-    let (progress, interrupt) = (Progress::default(), Interrupt::default());
-    let decoder = open_object(&object, pipeline, Micros::default(), runtime, &progress, &interrupt);
-    Some(decoder.ok()??.schema().clone())
 }
 
 /// What may be misspelt in grants, a line each.

@@ -62,7 +62,7 @@ pub(crate) fn read(context: &Context, asked: &Reload) -> Result<(Reading, Digest
     let plugins = all_fetched(&pipeline, context.cache.as_deref())?;
     let secrets = Secrets::read(&plugins, &context.secrets, |variable| std::env::var_os(variable))?;
     // Building may take a while.
-    columns::check(&pipeline, &context.runtime)?;
+    columns::look_at_columns(&pipeline)?;
     let library = Library::load(&context.engine, &plugins).map_err(ChangeError::from)?;
     Ok((Reading { plugins, library, secrets }, digest))
 }
