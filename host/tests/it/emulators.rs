@@ -1,11 +1,12 @@
 //! Google's services on loopback, one process each, started by the tests on free ports. Each ends with
 //! the test run, since it reads from a pipe that the run holds open.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::support::{Process, not_run, on_path, root};
 pub(crate) const PROJECT: &str = "test-project";
 /// How long an emulator may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Below those that Linux gives to connections, which begin at 32768.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
 /// Google's own Pub/Sub emulator, shared by all tests: each has topics of its own. `None`, with the
 /// reason printed, where it is not installed.
@@ -284,12 +287,18 @@ fn registry_program() -> Option<PathBuf> {
 
 /// Starts an emulator and waits until it says that it is ready.
 fn start(mut command: Command) -> Process {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut log = tempfile::tempfile().expect("a file");
+    let errors = log.try_clone().expect("a second handle");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
     let mut child = Process::spawn(&mut command);
     let mut line = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");
-    assert_eq!(line, "ready\n", "{command:?}");
+    if line != "ready\n" {
+        let mut told = String::new();
+        let _ = log.rewind().and_then(|()| log.read_to_string(&mut told));
+        panic!("{command:?} said {line:?}, and of errors:\n{told}");
+    }
     // It says nothing more.
     std::thread::spawn(move || output.read_to_string(&mut String::new()));
     child
@@ -336,10 +345,34 @@ fn scratch() -> PathBuf {
     folder
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, given once. It is none of those that the kernel gives: what starts on
+/// it takes seconds to get there, and a connection could have it by then.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
-    listener.local_addr().expect("it is bound").port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes of tests that run beside each other begin at other ones.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in 0..count {
+        let nth = first.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(nth).expect("it is below their count");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("all ports of {PORTS:?} are taken")
+}
+
+#[test]
+fn a_free_port_is_given_once_and_the_kernel_gives_none_of_them() {
+    let path = "/proc/sys/net/ipv4/ip_local_port_range";
+    let range = std::fs::read_to_string(path).expect("Linux tells");
+    let numbers: Vec<u16> = range.split_whitespace().map(|port| port.parse().unwrap()).collect();
+    let asked: std::collections::BTreeSet<u16> = (0..500).map(|_| free_port()).collect();
+    assert_eq!(asked.len(), 500);
+    assert!(
+        asked.iter().all(|port| !(numbers[0]..=numbers[1]).contains(port)),
+        "{range}: {asked:?}"
+    );
 }
 
 /// The JSON that a service answers, be it an error; `None` where it does not answer, or not in JSON.
