@@ -135,7 +135,7 @@ macro_rules! failure_from {
 failure_from! {
     ConfigError => |_| Exit::BadInput,
     PluginError => |error| error.fault().into(),
-    Misspelt => |error| error.fault().into(),
+    Misspelt => |_| Exit::BadInput,
     SourceError => |error| error.fault().into(),
     WarehouseError => |error| error.fault().into(),
     SinkError => |error| error.fault().into(),

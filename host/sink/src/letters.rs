@@ -138,8 +138,8 @@ impl Tables {
     }
 
     /// The rows of letters that are in the table, and which letters those are: the first that are wanted, those
-    /// that were tried before among them, and no other rows of their records. One answer says both, since a condition that asks for the time, say,
-    /// is met by other letters each time.
+    /// that were tried before among them, and no other rows of their records. One answer says both, since a condition
+    /// that asks for the time, say, is met by other letters each time.
     pub async fn rows_of_letters(
         &self,
         table: &TableName,

@@ -19,6 +19,13 @@ const NO_RULES: &str = r#"plugin.validate.config.rules=[{required={columns=["pri
 /// What a replay says that comes too late with what it has made of letters.
 const LATE: &str = "the number of this page is taken, looking at the letters again";
 
+/// Loads an object with many bad rows, which become letters, and returns what was loaded.
+fn load_bad_rows(scratch: &Scratch) -> Json {
+    bad_rows(scratch);
+    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
+    scratch.summary(&root().join("host/pipelines/batch.toml"), &all_letters)
+}
+
 /// Generates an object with many bad rows.
 fn bad_rows(scratch: &Scratch) {
     plugins();
@@ -37,10 +44,7 @@ fn ended(mut replay: Run) -> Json {
 #[test]
 fn killed_at_any_moment_replays_at_once_write_each_row_once() {
     let scratch = Scratch::new();
-    bad_rows(&scratch);
-    let pipeline = root().join("host/pipelines/batch.toml");
-    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
-    let loaded = scratch.summary(&pipeline, &all_letters);
+    let loaded = load_bad_rows(&scratch);
     let (warehouse, kept) = (scratch.path("warehouse"), scratch.path("kept"));
     let copy = |from: &Path, to: &Path| {
         let copied = Command::new("cp").arg("-r").args([from, to]).status().unwrap();
@@ -109,10 +113,7 @@ fn all_are_there_once(command: &dyn Fn(&[&str]) -> Command, loaded: u64, round: 
 #[test]
 fn what_was_replayed_stays_when_the_ledger_is_gone() {
     let scratch = Scratch::new();
-    bad_rows(&scratch);
-    let pipeline = root().join("host/pipelines/batch.toml");
-    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
-    let loaded = scratch.summary(&pipeline, &all_letters);
+    let loaded = load_bad_rows(&scratch);
     let command = |arguments: &[&str]| scratch.command(arguments);
     let resolved = |name: &str, condition: &str| {
         count(&ended(start(&scratch, &command, name, condition)), "resolved")

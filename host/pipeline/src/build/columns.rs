@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Fault, list, near};
+use clickmill_core::{list, near};
 use clickmill_decode::messages;
 
 /// Stages are granted columns that nobody gives.
@@ -18,13 +18,6 @@ use clickmill_decode::messages;
 pub struct Misspelt {
     /// Each of them, with what may be meant.
     problems: Vec<String>,
-}
-
-impl Misspelt {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        Fault::Input
-    }
 }
 
 /// Checks the grants of a pipeline file that is about to run. What may be misspelt is logged.

@@ -186,7 +186,7 @@ impl SwapRefused {
             | Self::OtherSet { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Component(error) => error.fault(),
-            Self::Columns(error) => error.fault(),
+            Self::Columns(_) => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             // Whatever is wrong with the log, what was asked for is not.

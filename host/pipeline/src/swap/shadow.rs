@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
     use clickmill_core::batch::{Positions, Reason, Rejector};
-    use clickmill_core::{Digest, Micros};
+    use clickmill_core::{Digest, Micros, stage};
     use clickmill_sandbox::RecordCounts;
 
     /// What a set makes: rows by line, place and value, and refused ones by line and place.
@@ -245,7 +245,7 @@ mod tests {
             places: Some(places),
             block: Vec::new().into(),
         };
-        let by = Rejector::host("validate", &Digest::of(b""), Micros::default());
+        let by = Rejector::host(stage::GUARD, &Digest::of(b""), Micros::default());
         let reason =
             || Reason { code: "out_of_range".to_owned(), message: String::new(), column: None };
         let of = lines(
