@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::{Batch, Column, ColumnSpec, Output, Values};
+use crate::{Batch, Column, ColumnSpec, Output, Values, same};
 
 impl Batch {
     /// The column of that path (`price`, `items.price`), if it was granted and exists.
@@ -56,7 +56,9 @@ pub(crate) fn index(columns: &[Column], path: &str) -> Option<usize> {
     let mut parent = None;
     let mut found = None;
     for name in path.split('.') {
-        let at = columns.iter().position(|c| c.name == name && c.parent == parent)?;
+        let at = columns
+            .iter()
+            .position(|c| same(c.name.as_bytes(), name.as_bytes()) && c.parent == parent)?;
         parent = Some(at as u32);
         found = Some(at);
     }

@@ -94,6 +94,7 @@ pub use builder::{
     Booleans, Dates, Datetimes, Decimals, Fixed, Float64s, Int64s, Texts, Times, Timestamps,
     Validity,
 };
+pub use column::same;
 pub use decimal::{Decimal, NotADecimal};
 pub use log::{debug, error, info, unreadable, warn};
 pub use plugin::{Plugin, Problems, Secret, is_within};
