@@ -53,6 +53,8 @@ pub struct Enrich {
     event_date: Option<date::EventDate>,
     names: Vec<names::Names>,
     totals: Vec<totals::Total>,
+    /// Which `process` does not ask for.
+    #[serde(skip)]
     needs: Needs,
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use clickmill_plugin::{Batch, Column, DataType, Fault, Values, lookup};
+use clickmill_plugin::{Batch, Column, DataType, Fault, Text, Texts, Values, lookup};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,15 +100,15 @@ impl Names {
     pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let codes = column(batch, &self.column)?;
         let Codes { ids, keys } = Codes::of(codes)?;
-        let found = if keys.is_empty() {
-            Vec::new()
+        let count = keys.offsets.len() - 1;
+        let found = if count == 0 {
+            Column::nulls("", DataType::Text, 0)
         } else {
-            lookup::find(&self.table, &self.field, keys.iter().map(String::as_str))?
+            lookup::find_texts(&self.table, &self.field, &keys)?
         };
-        let named = keys.iter().zip(&found).map(|(key, name)| match name {
-            Some(name) => Some(name.as_bytes()),
-            None if self.unknown == Unknown::Keep => Some(key.as_bytes()),
-            None => None,
+        let named = (0..count).map(|at| match found.bytes(at) {
+            None if self.unknown == Unknown::Keep => Some(keys.get(at)),
+            name => name,
         });
         let values: Vec<Option<&[u8]>> = std::iter::once(None).chain(named).collect();
         let mut names = gather(&self.to, &ids, &values)?;
@@ -118,15 +118,17 @@ impl Names {
             names.validity = None;
         }
         answer.add(names);
-        if self.unknown == Unknown::Reject && found.contains(&None) {
+        let is_unknown = |at: usize| !found.is_valid(at);
+        if self.unknown == Unknown::Reject && (0..count).any(is_unknown) {
             let places = batch.places(&self.column);
             for (value, id) in ids.iter().enumerate() {
-                if *id != 0 && found[*id as usize - 1].is_none() {
+                if *id != 0 && is_unknown(*id as usize - 1) {
                     let (row, column) = match &places {
                         Some(places) => (places.row(value), places.shown(value)),
                         None => (value, self.column.clone()),
                     };
-                    let message = self.unknown_code(&column, &keys[*id as usize - 1]);
+                    let key = String::from_utf8_lossy(keys.get(*id as usize - 1));
+                    let message = self.unknown_code(&column, &key);
                     answer.refuse(row, batch.rows as usize, "unknown_code", &column, message);
                 }
             }
@@ -151,7 +153,7 @@ struct Codes {
     /// Per row 0 where it is null, else n where it holds `keys[n - 1]`.
     ids: Vec<u32>,
     /// The codes as the table spells them. A text code may stand there more than once.
-    keys: Vec<String>,
+    keys: Text,
 }
 
 impl Codes {
@@ -160,12 +162,9 @@ impl Codes {
             Values::Int64s(codes) => Ok(Self::of_int64s(column, codes)),
             Values::Texts(text) => {
                 let found = distinct(column, text);
-                let keys = found
-                    .first
-                    .iter()
-                    .map(|row| column.text(*row).unwrap_or_default().to_owned())
-                    .collect();
-                Ok(Self { ids: found.ids, keys })
+                let mut keys = Texts::with_capacity(found.first.len(), 0);
+                found.first.iter().for_each(|row| keys.push(text.get(*row)));
+                Ok(Self { ids: found.ids, keys: keys.into_text() })
             }
             _ => Err(Fault {
                 message: format!("column `{}` is neither int64 nor text", column.name),
@@ -181,10 +180,12 @@ impl Codes {
         let least = first.map_or(0, |row| codes[row].wrapping_sub(around as i64 / 2));
         let mut near = vec![0_u32; around];
         let mut far = HashMap::new();
-        let mut keys = Vec::new();
+        let mut keys = Texts::default();
+        let mut count = 0;
         let mut add = |code: i64| {
             keys.push(code.to_string());
-            keys.len() as u32
+            count += 1;
+            count
         };
         let ids = ids(column, codes, |code| {
             let place = code.wrapping_sub(least) as u64;
@@ -198,7 +199,7 @@ impl Codes {
                 None => *far.entry(code).or_insert_with(|| add(code)),
             }
         });
-        Self { ids, keys }
+        Self { ids, keys: keys.into_text() }
     }
 }
 

@@ -23,17 +23,24 @@ impl Validity {
 
     fn push_bit(&mut self, valid: bool) {
         if !self.nulls {
-            self.nulls = true;
-            self.bits.resize(self.len.div_ceil(8), 0xff);
-            if !self.len.is_multiple_of(8) {
-                self.bits[self.len / 8] = (1 << (self.len % 8)) - 1;
-            }
+            self.begin();
         }
-        if self.len.is_multiple_of(8) {
-            self.bits.push(0);
+        let bit = u8::from(valid) << (self.len % 8);
+        match self.bits.last_mut() {
+            Some(last) if !self.len.is_multiple_of(8) => *last |= bit,
+            _ => self.bits.push(bit),
         }
-        self.bits[self.len / 8] |= u8::from(valid) << (self.len % 8);
         self.len += 1;
+    }
+
+    /// Writes out the rows before the first null.
+    #[cold]
+    fn begin(&mut self) {
+        self.nulls = true;
+        self.bits.resize(self.len.div_ceil(8), 0xff);
+        if let (Some(last), 1..) = (self.bits.last_mut(), self.len % 8) {
+            *last = (1 << (self.len % 8)) - 1;
+        }
     }
 
     /// The bitmap, absent where no row is null.
@@ -277,7 +284,8 @@ impl Texts {
         Column::new(name, Values::Blobs(self.into_text()), validity)
     }
 
-    pub(crate) fn into_text(self) -> Text {
+    /// The texts alone, where none is null.
+    pub fn into_text(self) -> Text {
         Text { offsets: self.offsets, bytes: self.bytes }
     }
 }

@@ -19,7 +19,13 @@ pub fn find<'k>(
     for key in keys {
         texts.push(key);
     }
-    let column = host_find(table, field, &texts.into_text()).map_err(|error| Fault {
+    let column = find_texts(table, field, &texts.into_text())?;
+    Ok((0..column.len()).map(|row| column.text(row).map(str::to_owned)).collect())
+}
+
+/// The same, from texts to a column of texts: as it crosses the boundary, so that nothing is copied.
+pub fn find_texts(table: &str, field: &str, keys: &Text) -> Result<Column, Fault> {
+    host_find(table, field, keys).map_err(|error| Fault {
         message: match error {
             LookupError::UnknownTable(name) => {
                 format!("no lookup table `{name}`: name it under `lookups` in the pipeline file")
@@ -29,8 +35,7 @@ pub fn find<'k>(
             }
             LookupError::MalformedKeys(what) => format!("malformed lookup keys: {what}"),
         },
-    })?;
-    Ok((0..column.len()).map(|row| column.text(row).map(str::to_owned)).collect())
+    })
 }
 
 /// Whether a table has that field, for `configure` to ask: the error is the fields that it has. A table
