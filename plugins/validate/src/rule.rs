@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Action, Operator};
 use crate::pattern::Pattern;
 use crate::starts;
-use crate::words::{Allowed, TextMap, others_of, same};
+use crate::words::{Allowed, TextMap, others_of, others_of_texts};
 
 /// A rule whose columns exist and have the right types.
 #[derive(Serialize, Deserialize)]
@@ -206,18 +206,7 @@ impl Check {
                 }
             }
             (Self::Pattern(pattern), Values::Texts(text)) => {
-                let mut last: Option<(&[u8], bool)> = None;
-                for row in 0..column.len() {
-                    let value = text.get(row);
-                    let is_match = match last {
-                        Some((seen, is_match)) if same(seen, value) => is_match,
-                        _ => pattern.is_match(value),
-                    };
-                    last = Some((value, is_match));
-                    if !is_match {
-                        fail(row);
-                    }
-                }
+                others_of_texts(text, |value| pattern.is_match(value), fail);
             }
             (Self::Pattern(pattern), Values::Dictionary(texts)) => {
                 others_of(texts, |value| pattern.is_match(value), fail);

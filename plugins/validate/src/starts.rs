@@ -1,8 +1,8 @@
 //! Whether texts begin as another column says.
 
-use clickmill_plugin::{Column, Text, Values};
+use clickmill_plugin::{Column, Text, Values, same};
 
-use crate::words::{TextMap, of_each, same};
+use crate::words::{TextMap, of_each};
 
 /// Calls `other` for each row whose text begins in another way than the value beside it wants, or as it may be
 /// a null.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use clickmill_plugin::{Column, Dictionary, Values};
+use clickmill_plugin::{Column, Dictionary, Text, Values, same};
 use serde::{Deserialize, Serialize};
 
 /// The values that a text or int64 column may have.
@@ -29,19 +29,7 @@ impl Allowed {
     pub(crate) fn others(&self, column: &Column, mut other: impl FnMut(usize)) {
         match (self, &column.values) {
             (Self::Texts(allowed), Values::Texts(text)) => {
-                // Values repeat: a session has one country, one currency.
-                let mut last: Option<(&[u8], bool)> = None;
-                for row in 0..column.len() {
-                    let value = text.get(row);
-                    let is_allowed = match last {
-                        Some((seen, is_allowed)) if same(seen, value) => is_allowed,
-                        _ => allowed.contains(value),
-                    };
-                    last = Some((value, is_allowed));
-                    if !is_allowed {
-                        other(row);
-                    }
-                }
+                others_of_texts(text, |value| allowed.contains(value), other);
             }
             (Self::Texts(allowed), Values::Dictionary(texts)) => {
                 others_of(texts, |value| allowed.contains(value), other);
@@ -68,6 +56,21 @@ impl Allowed {
     }
 }
 
+/// Calls `other` for each row whose text is none of those that are allowed, or as it may be a null.
+pub(crate) fn others_of_texts(
+    text: &Text,
+    is_allowed: impl Fn(&[u8]) -> bool,
+    mut other: impl FnMut(usize),
+) {
+    let rows = text.offsets.len().saturating_sub(1);
+    let mut verdicts = Verdicts::of(rows);
+    for row in 0..rows {
+        if !verdicts.on(text.get(row), &is_allowed) {
+            other(row);
+        }
+    }
+}
+
 /// What is made of each text of a dictionary.
 pub(crate) fn of_each<'t, T>(texts: &'t Dictionary, make: impl Fn(&'t [u8]) -> T) -> Vec<T> {
     let count = texts.values.offsets.len().saturating_sub(1);
@@ -86,25 +89,6 @@ pub(crate) fn others_of(
         let is_allowed = |index: &u32| allowed.get(*index as usize).is_some_and(|is| *is);
         let rows = texts.indices.iter().enumerate();
         rows.filter(|(_, index)| !is_allowed(index)).for_each(|(row, _)| other(row));
-    }
-}
-
-/// Whether two texts are the same. Most are short: in a component a comparison by `==` is a call.
-#[inline]
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    let len = a.len();
-    if len != b.len() {
-        return false;
-    }
-    match len {
-        0 => true,
-        1..=3 => a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1],
-        4..=7 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
-        _ => {
-            let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-            words.all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
-                && a.last_chunk::<8>() == b.last_chunk()
-        }
     }
 }
 
@@ -139,23 +123,79 @@ impl Hasher for QuickHasher {
     }
 }
 
+/// What was found of texts, for those that come again: a session has one country, and a shop some hundred models.
+/// To look here takes a few dozen instructions, to ask a set or a pattern some hundred.
+struct Verdicts<'t> {
+    /// Short texts, each where its hash says: their bytes, and what tells their length and verdict.
+    short: Vec<[u64; 3]>,
+    /// The longer one before.
+    long: Option<(&'t [u8], bool)>,
+}
+
+impl<'t> Verdicts<'t> {
+    /// For that many texts.
+    fn of(texts: usize) -> Self {
+        let slots = texts.next_power_of_two().clamp(16, 512);
+        Self { short: vec![[0; 3]; slots], long: None }
+    }
+
+    /// The verdict on a text, which `ask` tells where it is not known.
+    #[inline]
+    fn on(&mut self, text: &'t [u8], ask: impl FnOnce(&[u8]) -> bool) -> bool {
+        let Some([first, last]) = ends(text) else {
+            return match self.long {
+                Some((seen, verdict)) if same(seen, text) => verdict,
+                _ => self.long.insert((text, ask(text))).1,
+            };
+        };
+        let mut hasher = QuickHasher(text.len() as u64);
+        hasher.write_u64(first);
+        hasher.write_u64(last);
+        let place = hasher.finish() as usize & (self.short.len() - 1);
+        let slot = &mut self.short[place];
+        // Never 0, as it is where there is none yet.
+        let length = text.len() as u64 + 1;
+        if slot[0] != first || slot[1] != last || slot[2] >> 1 != length {
+            *slot = [first, last, length << 1 | u64::from(ask(text))];
+        }
+        slot[2] & 1 == 1
+    }
+}
+
+/// The first and the last bytes of a text: with its length they are the text. `None` where it is longer.
+#[inline]
+fn ends(text: &[u8]) -> Option<[u64; 2]> {
+    let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |four| u32::from_le_bytes(*four).into());
+    let eight = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |eight| u64::from_le_bytes(*eight));
+    Some(match text.len() {
+        0 => [0, 0],
+        len @ 1..=3 => [u64::from(text[0]) << 8 | u64::from(text[len / 2]), text[len - 1].into()],
+        4..=7 => [four(text.first_chunk()), four(text.last_chunk())],
+        8..=16 => [eight(text.first_chunk()), eight(text.last_chunk())],
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::same;
+    use super::Verdicts;
 
     proptest! {
+        /// Few letters and lengths around those at which texts are told apart in another way.
         #[test]
-        fn texts_are_the_same_where_all_bytes_are(a in ".{0,12}", at in any::<usize>(), byte: u8) {
-            prop_assert!(same(a.as_bytes(), a.as_bytes()));
-            let mut other = a.clone().into_bytes();
-            if let Some(changed) = other.len().checked_sub(1).map(|last| at % (last + 1)) {
-                other[changed] = byte;
+        fn a_verdict_is_what_the_text_itself_gets(
+            texts in prop::collection::vec("[ab\\x00]{0,5}|[ab]{6,10}|[ab]{14,18}", 1..200),
+            slots in 1_usize..40,
+        ) {
+            let ask = |text: &[u8]| text.iter().filter(|byte| **byte == b'a').count() % 2 == 1;
+            let mut verdicts = Verdicts::of(slots);
+            for text in &texts {
+                let text = text.as_bytes();
+                prop_assert_eq!(verdicts.on(text, ask), ask(text), "{:?}", text);
+                prop_assert_eq!(verdicts.on(text, |_| !ask(text)), ask(text), "it is known");
             }
-            prop_assert_eq!(same(a.as_bytes(), &other), a.as_bytes() == other);
-            other.push(byte);
-            prop_assert!(!same(a.as_bytes(), &other));
         }
     }
 }
