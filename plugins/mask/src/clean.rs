@@ -31,7 +31,7 @@ mod token;
 mod value;
 mod view;
 
-use clickmill_plugin::{Column, Text, Values};
+use clickmill_plugin::{Column, Text, Values, same};
 
 use crate::config::Clean;
 use kinds::Kinds;
@@ -85,7 +85,7 @@ impl Cleaner {
         for (row, ends) in text.offsets.windows(2).enumerate() {
             let (start, end) = (ends[0] as usize, ends[1] as usize);
             let value = &text.bytes[start..end];
-            if value != harmless {
+            if !same(value, harmless) {
                 if let Some(cleaned) = self.clean(value, &mut scratch) {
                     if offsets.is_empty() {
                         offsets.reserve(text.offsets.len());

@@ -14,7 +14,7 @@
 //! pseudonym of a value stands already, and a hit is copied: with six clicks a session a row costs 48 ns
 //! in Wasm, without repeats 147 ns (36-byte ids).
 
-use clickmill_plugin::{Column, Texts, Values};
+use clickmill_plugin::{Column, Texts, Values, same};
 
 /// Where the key derivation is for. Any change makes other pseudonyms of all values.
 const CONTEXT: &str = "clickmill mask 2026-11 pseudonym root key v1";
@@ -62,8 +62,8 @@ impl Pseudonyms {
                     let value = text.get(row);
                     if source.is_valid(row) && !value.is_empty() {
                         let seen =
-                            memo.find(hash(value), row, &mut texts, |r| text.get(r) == value);
-                        self.push(seen, value, &mut texts);
+                            memo.find(hash(value), row, &mut texts, |r| same(text.get(r), value));
+                        self.push(seen, &mut texts, || self.hex(value));
                     } else {
                         texts.push_null();
                     }
@@ -75,7 +75,7 @@ impl Pseudonyms {
                         let value = numbers[row];
                         let seen = memo
                             .find(mix(0, value as u64), row, &mut texts, |r| numbers[r] == value);
-                        self.push(seen, decimal.write(value), &mut texts);
+                        self.push(seen, &mut texts, || self.hex(decimal.write(value)));
                     } else {
                         texts.push_null();
                     }
@@ -86,11 +86,16 @@ impl Pseudonyms {
         texts.finish(name)
     }
 
-    /// Adds the pseudonym of a value, from where it stands in the output already if it does.
-    fn push(&self, seen: Option<usize>, value: &[u8], texts: &mut Texts) {
+    /// Adds the pseudonym of a value: from where it stands in the output already, or else what is made now.
+    fn push(
+        &self,
+        seen: Option<usize>,
+        texts: &mut Texts,
+        make: impl FnOnce() -> [u8; HEX_DIGITS],
+    ) {
         let out = texts.buffer();
         let there = seen.and_then(|at| out[at + self.prefix.len..].first_chunk().copied());
-        let hex = there.unwrap_or_else(|| self.hex(value));
+        let hex = there.unwrap_or_else(make);
         // Both are of known length: in a component a copy of another is a call.
         let start = out.len();
         out.extend_from_slice(&self.prefix.padded);
