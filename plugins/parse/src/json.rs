@@ -118,7 +118,9 @@ impl Json {
         let nodes: Vec<u16> = columns
             .iter()
             .enumerate()
-            .map(|(at, column)| paths.add(column.from(), &format!("columns[{at}].from"), problems))
+            .map(|(at, column)| {
+                paths.add(column.from(), format_args!("columns[{at}].from"), problems)
+            })
             .collect();
         let shapes = columns.iter().enumerate().map(|(at, column)| {
             let place = format!("columns[{at}]");
@@ -235,7 +237,9 @@ impl Json {
                 }
             }
             let len = BLOCK.min(rows - first);
-            scanner.clear();
+            if first > 0 {
+                scanner.clear();
+            }
             if records {
                 scanner.containers.record(text.bytes.len());
             }

@@ -80,7 +80,7 @@ impl Explode {
         let envelope = around
             .into_iter()
             .map(|Around { node, column, key }| {
-                (node, paths.add(&key, &format!("envelope.{column}"), problems))
+                (node, paths.add(&key, format_args!("envelope.{column}"), problems))
             })
             .collect();
         Self { paths, array, name, envelope, options }

@@ -100,7 +100,7 @@ impl Extras {
             }
             for node in &way[shared..] {
                 out.extend_from_slice(separator);
-                out.extend_from_slice(paths.nodes[usize::from(*node)].quoted.as_bytes());
+                out.extend_from_slice(paths.nodes[usize::from(*node)].quoted().as_bytes());
                 separator = b":{";
                 open.push(*node);
             }

@@ -1,6 +1,9 @@
 //! The keys that columns take, as a tree, and the fast finding of them.
 
-use clickmill_plugin::Problems;
+use std::cell::OnceCell;
+use std::fmt::Display;
+
+use clickmill_plugin::{Problems, same};
 
 /// How many keys deep a path may lead: the scanner recurses along it.
 const MAX_KEYS: usize = 16;
@@ -9,8 +12,8 @@ const MAX_KEYS: usize = 16;
 pub(super) struct Node {
     /// The key, unescaped.
     pub(super) key: Box<[u8]>,
-    /// The key as a JSON string.
-    pub(super) quoted: String,
+    /// The key as a JSON string, once it was asked for.
+    quoted: OnceCell<String>,
     /// How the key mostly stands in a message.
     pub(super) pattern: Pattern,
     pub(super) parent: u16,
@@ -34,7 +37,7 @@ impl Paths {
     }
 
     /// The node of a path, which is added where it is not there yet.
-    pub(super) fn add(&mut self, path: &str, place: &str, problems: &mut Problems) -> u16 {
+    pub(super) fn add(&mut self, path: &str, place: impl Display, problems: &mut Problems) -> u16 {
         let keys = split(path);
         if keys.iter().any(String::is_empty) {
             problems.push(format!("`{place}` is `{path}`, which has an empty key"));
@@ -118,11 +121,10 @@ impl Paths {
 impl Node {
     fn new(key: String, parent: u16) -> Self {
         let pattern = Pattern::new(key.as_bytes());
-        let quoted = serde_json::Value::from(key.as_str()).to_string();
         let key = key.into_bytes().into_boxed_slice();
         Self {
             key,
-            quoted,
+            quoted: OnceCell::new(),
             pattern,
             parent,
             first_child: 0,
@@ -131,6 +133,12 @@ impl Node {
             children: 0,
             table: Table::default(),
         }
+    }
+
+    /// The key as a JSON string.
+    pub(super) fn quoted(&self) -> &str {
+        let quote = || serde_json::Value::from(String::from_utf8_lossy(&self.key)).to_string();
+        self.quoted.get_or_init(quote)
     }
 }
 
@@ -245,25 +253,6 @@ fn word(text: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes))
 }
 
-/// Whether they are equal: for short keys faster than a call of `memcmp`.
-#[inline]
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let Some(last) = a.len().checked_sub(8) else {
-        return a.iter().zip(b).all(|(a, b)| a == b);
-    };
-    let mut at = 0;
-    while at < last {
-        if word(a, at) != word(b, at) {
-            return false;
-        }
-        at += 8;
-    }
-    word(a, last) == word(b, last)
-}
-
 /// A hash of the first and last eight bytes and the length. Only the configured keys are in a table, so
 /// nobody can fill it with collisions.
 #[inline]
@@ -310,18 +299,5 @@ mod tests {
         }
         assert!(problems.is_empty());
         assert_eq!(paths.find(0, b""), 0);
-    }
-
-    #[test]
-    fn same_is_equality() {
-        for length in 0..40 {
-            let a = vec![b'a'; length];
-            assert!(same(&a, &a));
-            for at in 0..length {
-                let mut b = a.clone();
-                b[at] = b'b';
-                assert!(!same(&a, &b), "{length} {at}");
-            }
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use clickmill_plugin::Problems;
+use clickmill_plugin::{Problems, same};
 
-use super::paths::{self, Pattern, Table, same};
+use super::paths::{self, Pattern, Table};
 use super::place::Step;
 use crate::config::ColumnConfig;
 
