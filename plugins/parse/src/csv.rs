@@ -2,7 +2,7 @@
 
 use clickmill_plugin::{
     Batch, Column, ColumnSpec, DataType, Decimal, Fault, Needs, Output, Problems, Text, Texts,
-    Values,
+    Values, same,
 };
 
 use crate::config::{self, ColumnConfig, Config, Unknown};
@@ -10,7 +10,7 @@ use crate::json;
 use crate::number;
 use crate::rejection::{Code, Refusals};
 use crate::time;
-use crate::typed::{Builder, base64, boolean};
+use crate::typed::{Builder, Rows, base64, boolean};
 
 /// The reader, configured.
 pub(crate) struct Csv {
@@ -22,27 +22,38 @@ pub(crate) struct Csv {
     trim: bool,
 }
 
+/// Adds what is wrong with the columns that there are.
+pub(crate) fn check(config: &Config, available: &[ColumnSpec], problems: &mut Problems) {
+    for (at, column) in config.columns.iter().enumerate() {
+        let path = format_args!("columns[{at}].from");
+        config::check_text(path, column.from(), available, problems);
+    }
+    if config.unknown == Unknown::Refuse {
+        problems.extend(unknown(config, available).map(|name| {
+            format!(
+                "column `{name}` is in the input but not in `columns`, and `unknown` is `refuse`"
+            )
+        }));
+    }
+}
+
+/// The columns that nobody takes.
+fn unknown<'a>(config: &'a Config, available: &'a [ColumnSpec]) -> impl Iterator<Item = &'a str> {
+    available
+        .iter()
+        .filter(|have| have.data_type == DataType::Text)
+        .map(|have| have.path.as_str())
+        .filter(|path| config.columns.iter().all(|column| column.from() != *path))
+}
+
 impl Csv {
-    pub(crate) fn new(config: Config, available: &[ColumnSpec], problems: &mut Problems) -> Self {
-        for (at, column) in config.columns.iter().enumerate() {
-            let path = format_args!("columns[{at}].from");
-            config::check_text(path, column.from(), available, problems);
-        }
-        let unknown: Vec<String> = available
-            .iter()
-            .filter(|have| have.data_type == DataType::Text)
-            .filter(|have| config.columns.iter().all(|column| column.from() != have.path))
-            .map(|have| have.path.clone())
-            .collect();
-        if config.unknown == Unknown::Refuse {
-            problems.extend(unknown.iter().map(|name| {
-                format!("column `{name}` is in the input but not in `columns`, and `unknown` is `refuse`")
-            }));
-        }
+    /// The reader, where nothing is wrong.
+    pub(crate) fn new(config: Config, available: &[ColumnSpec]) -> Self {
         let keep = config.unknown == Unknown::Keep;
+        let extra = keep.then(|| unknown(&config, available).map(str::to_owned).collect());
         Self {
+            extra: extra.unwrap_or_default(),
             columns: config.columns,
-            extra: if keep { unknown } else { Vec::new() },
             unknown_column: keep.then_some(config.unknown_column),
             empty_is_null: config.empty_is_null,
             trim: config.trim,
@@ -78,14 +89,14 @@ impl Csv {
             let fields = Fields { reader: self, column, input: &input, text };
             let refusals = &mut refusals;
             match &mut builder {
-                Builder::Booleans(to) => to.extend(fields.read(refusals, |t| boolean(t, column))),
-                Builder::Int64s(to) => to.extend(fields.read(refusals, number::int64)),
-                Builder::Float64s(to) => to.extend(fields.read(refusals, number::float64)),
-                Builder::Dates(to) => to.extend(fields.read(refusals, time::date)),
-                Builder::Timestamps(to) => to.extend(fields.read(refusals, time::timestamp)),
-                Builder::Decimals(to) => to.extend(fields.read(refusals, Decimal::parse)),
-                Builder::Times(to) => to.extend(fields.read(refusals, time::time)),
-                Builder::Datetimes(to) => to.extend(fields.read(refusals, time::datetime)),
+                Builder::Booleans(to) => fields.values(to, refusals, |t| boolean(t, column)),
+                Builder::Int64s(to) => fields.values(to, refusals, number::int64),
+                Builder::Float64s(to) => fields.values(to, refusals, number::float64),
+                Builder::Dates(to) => fields.values(to, refusals, time::date),
+                Builder::Timestamps(to) => fields.values(to, refusals, time::timestamp),
+                Builder::Decimals(to) => fields.values(to, refusals, Decimal::parse),
+                Builder::Times(to) => fields.values(to, refusals, time::time),
+                Builder::Datetimes(to) => fields.values(to, refusals, time::datetime),
                 Builder::Blobs(to) => {
                     let bytes = |text: &[u8]| {
                         let mut bytes = Vec::new();
@@ -181,6 +192,54 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// Adds the value of every field to a column. Values come again: codes and flags of one byte among all rows,
+    /// others in the next one.
+    fn values<T: Copy + Default>(
+        &self,
+        to: &mut Rows<T>,
+        refusals: &mut Refusals,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) {
+        if let Some(bytes) = self.single_bytes() {
+            // A text of one byte is ASCII.
+            let mut known: [Option<T>; 128] = [None; 128];
+            to.extend(bytes.iter().enumerate().map(|(row, byte)| {
+                let known = &mut known[usize::from(*byte & 0x7f)];
+                if known.is_none() {
+                    *known = self.field(row, std::slice::from_ref(byte), refusals, &read);
+                }
+                *known
+            }));
+            return;
+        }
+        if self.text.bytes.len() < 3 * self.input.len() {
+            // They take no longer to read than to compare.
+            return to.extend(self.read(refusals, read));
+        }
+        let mut last: (&[u8], Option<T>) = (b"", None);
+        to.extend(self.fields().map(|(row, field)| {
+            // What cannot be read is told of every row.
+            if last.1.is_none() || !same(field, last.0) {
+                last = (field, self.field(row, field, refusals, &read));
+            }
+            last.1
+        }));
+    }
+
+    /// The fields, where each of them is one byte, and where they are more than a few.
+    fn single_bytes(&self) -> Option<&[u8]> {
+        let Text { offsets, bytes } = self.text;
+        let is_single =
+            || offsets.iter().zip(0..).fold(0, |other, (at, row)| other | (at ^ row)) == 0;
+        (bytes.len() > 32 && bytes.len() + 1 == offsets.len() && is_single()).then_some(bytes)
+    }
+
+    #[inline]
+    fn fields(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let field = |ends: &[u32]| &self.text.bytes[ends[0] as usize..ends[1] as usize];
+        self.text.offsets.windows(2).map(field).enumerate()
+    }
+
     /// Reads every field. Nulls have no text, and white space is part of no value: so both are left to
     /// those that cannot be read.
     #[inline]
@@ -189,13 +248,21 @@ impl Fields<'_> {
         refusals: &mut Refusals,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> impl Iterator<Item = Option<T>> {
-        self.text.offsets.windows(2).enumerate().map(move |(row, pair)| {
-            let field = &self.text.bytes[pair[0] as usize..pair[1] as usize];
-            match read(field) {
-                Some(value) => Some(value),
-                None => self.read_again(row, field, refusals, &read),
-            }
-        })
+        self.fields().map(move |(row, field)| self.field(row, field, refusals, &read))
+    }
+
+    #[inline]
+    fn field<T>(
+        &self,
+        row: usize,
+        field: &[u8],
+        refusals: &mut Refusals,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        match read(field) {
+            Some(value) => Some(value),
+            None => self.read_again(row, field, refusals, read),
+        }
     }
 
     #[cold]

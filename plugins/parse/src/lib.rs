@@ -44,7 +44,10 @@ impl Plugin for Parse {
     type Config = Config;
 
     fn configure(mut config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let problems = config.problems();
+        let mut problems = config.problems();
+        if config.format == Format::Csv {
+            csv::check(&config, available, &mut problems);
+        }
         for column in &mut config.columns {
             column.unreadable.get_or_insert(config.unreadable);
         }
@@ -85,7 +88,7 @@ impl Parse {
         mut problems: Problems,
     ) -> Result<Self, Problems> {
         let reader = match config.format {
-            Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
+            Format::Csv => Reader::Csv(csv::Csv::new(config, available)),
             Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),
         };
         if problems.is_empty() { Ok(Self { reader, prepared }) } else { Err(problems) }

@@ -1,6 +1,7 @@
 //! CSV columns.
 
-use clickmill_plugin::{Column, DataType, testing};
+use clickmill_plugin::{Column, DataType, Output, testing};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{codes, problems, run, value};
@@ -232,4 +233,32 @@ fn fields_that_nobody_takes_are_kept_as_json_or_refused_at_the_start() {
             "column `c` is in the input but not in `columns`, and `unknown` is `refuse`"
         ]
     );
+}
+
+proptest! {
+    /// Columns of single bytes, and texts that come again in the next row.
+    #[test]
+    fn what_a_field_becomes_does_not_depend_on_the_rows_around_it(
+        texts in prop_oneof![
+            prop::collection::vec("[0-9ty \\-]", 30..60),
+            prop::collection::vec("|7|x|2008|200x|2008-04-0[12]|1[.]5|true| 12 ", 1..60),
+            prop::collection::vec("2008-04-0[123]|2008-04-3[01]", 1..60),
+        ],
+        column_type in prop::sample::select(
+            vec!["boolean", "int64", "float64", "decimal", "date", "timestamp"],
+        ),
+    ) {
+        let config = json!({"format": "csv", "columns": [{"name": "f", "type": column_type}]});
+        let read = |texts: &[String]| run(&config, vec![Column::texts("f", texts.iter().map(Some))]);
+        let told = |output: &Output, row: usize| {
+            let rejection = output.rejections.iter().find(|told| told.row as usize == row);
+            rejection.map(|told| (told.code.clone(), told.message.clone()))
+        };
+        let together = read(&texts);
+        for (row, text) in texts.iter().enumerate() {
+            let alone = read(std::slice::from_ref(text));
+            prop_assert_eq!(value(&together, "f", row), value(&alone, "f", 0), "{:?}", text);
+            prop_assert_eq!(told(&together, row), told(&alone, 0), "{:?}", text);
+        }
+    }
 }
