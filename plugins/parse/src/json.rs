@@ -123,8 +123,8 @@ impl Json {
             })
             .collect();
         let shapes = columns.iter().enumerate().map(|(at, column)| {
-            let place = format!("columns[{at}]");
-            (!column.is_flat()).then(|| Shape::new(column.clone(), &place, problems))
+            let place = || format!("columns[{at}]");
+            (!column.is_flat()).then(|| Shape::new(column.clone(), &place(), problems))
         });
         let shapes = shapes.collect();
         let options = Options {
