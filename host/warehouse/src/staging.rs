@@ -81,7 +81,7 @@ impl Warehouse {
             let Some(name) = name.to_str() else { continue };
             if path.is_dir() {
                 ids.insert(name.to_owned());
-            } else if let Some(id) = name.strip_suffix(".lock") {
+            } else if let Some(id) = name.strip_suffix(".lock").filter(|id| is_name(id)) {
                 ids.insert(id.to_owned());
             } else if !name.ends_with(".part") && is_old(entry.metadata().ok(), now) {
                 // Versions before this one have made files there by other names.
@@ -104,6 +104,11 @@ impl Warehouse {
         }
         swept
     }
+}
+
+/// Whether it is the name of something in a folder: not the folder itself, nor the one above.
+fn is_name(id: &str) -> bool {
+    std::path::Path::new(id).file_name() == Some(id.as_ref())
 }
 
 fn is_old(metadata: Option<fs::Metadata>, now: SystemTime) -> bool {
@@ -176,6 +181,23 @@ mod tests {
         drop((claim, part));
         warehouse.sweep(now).await.unwrap();
         assert_eq!(names(), left(&[]));
+    }
+
+    #[tokio::test]
+    async fn what_is_named_like_the_claim_of_a_folder_above_takes_none_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let staging = folder.path().join(STAGING);
+        let [table, living] = [folder.path().join("clicks"), staging.join("living")];
+        for kept in [&table, &living] {
+            fs::create_dir_all(kept).unwrap();
+        }
+        let _claim = warehouse.claim("living").unwrap().unwrap();
+        for id in ["", ".", ".."] {
+            fs::write(staging.join(format!("{id}.lock")), "").unwrap();
+        }
+        warehouse.sweep(SystemTime::now()).await.unwrap();
+        assert!(table.is_dir() && living.is_dir());
     }
 
     #[tokio::test]
