@@ -241,7 +241,8 @@ impl ChainWorker {
         let _span = tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
             .entered();
         let stage = worker.stage.clone();
-        let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come.then_some(&stage.reads));
+        let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come.then_some(&stage.reads))
+            .but_for(stage.names.clone());
         worker.hidden = hidden.clone();
         let mut answer = call_isolated(worker, &batch);
         for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {

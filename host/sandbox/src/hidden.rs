@@ -30,7 +30,11 @@ const FUEL_PER_VALUE: usize = 8;
 
 /// The sensitive values of a batch.
 #[derive(Clone, Default)]
-pub(super) struct HiddenValues(Arc<Hidden>);
+pub(super) struct HiddenValues {
+    batch: Arc<Hidden>,
+    /// Names of columns, which no visitor has said: between backticks they are told, whatever a record says.
+    names: Arc<HashSet<String>>,
+}
 
 #[derive(Default)]
 struct Hidden {
@@ -71,7 +75,7 @@ impl HiddenValues {
             let column = batch.columns.column_by_name(name)?;
             Some((name.clone(), column.clone()))
         });
-        Self(Arc::new(Hidden {
+        let batch = Arc::new(Hidden {
             columns: now.chain(raw.iter().cloned()).collect(),
             read: to_come.map(|reads| {
                 let there =
@@ -79,7 +83,13 @@ impl HiddenValues {
                 there.cloned().collect()
             }),
             ..Hidden::default()
-        }))
+        });
+        Self { batch, names: Arc::default() }
+    }
+
+    /// The same, of messages that may name these columns.
+    pub(crate) fn but_for(self, names: Arc<HashSet<String>>) -> Self {
+        Self { names, ..self }
     }
 
     /// Reasons for refusing rows that were made of one, in which that row's values are replaced by the columns' names.
@@ -88,7 +98,7 @@ impl HiddenValues {
         if self.are_none() {
             return refused.to_vec();
         }
-        let quotable = self.0.read.as_ref().map(|read| {
+        let quotable = self.batch.read.as_ref().map(|read| {
             let mut texts = Vec::new();
             for column in read {
                 texts_of(column, row..row + 1, &mut texts);
@@ -98,7 +108,7 @@ impl HiddenValues {
         });
         let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
         let told = |(made, reason): &(u32, Reason)| {
-            let mut marks = Marks::on(&reason.message);
+            let mut marks = Marks::on(&reason.message, &self.names);
             for (name, value) in of_row().filter(|(_, value)| value.len() >= LEAST_BYTES) {
                 marks.hide(value, name);
             }
@@ -118,10 +128,10 @@ impl HiddenValues {
         if self.are_none() {
             return line.to_owned();
         }
-        if self.0.lines.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
+        if self.batch.lines.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
             return LEFT_OUT.to_owned();
         }
-        let mut marks = Marks::on(line);
+        let mut marks = Marks::on(line, &self.names);
         let of_line = Parts::of([line.as_bytes()]);
         for Text { name, values, .. } in self.texts() {
             for value in values.iter().flatten() {
@@ -130,7 +140,7 @@ impl HiddenValues {
                 }
             }
         }
-        if self.0.read.is_some() {
+        if self.batch.read.is_some() {
             marks.hide_words();
         }
         let all = self.texts().iter();
@@ -141,17 +151,17 @@ impl HiddenValues {
 
     /// The fuel that a line costs.
     pub(crate) fn cost_of_line(&self) -> usize {
-        let values: usize = self.0.columns.iter().map(|(_, column)| column.len()).sum();
+        let values: usize = self.batch.columns.iter().map(|(_, column)| column.len()).sum();
         values * FUEL_PER_VALUE
     }
 
     fn are_none(&self) -> bool {
-        self.0.columns.is_empty() && self.0.read.is_none()
+        self.batch.columns.is_empty() && self.batch.read.is_none()
     }
 
     fn texts(&self) -> &[Text] {
-        self.0.texts.get_or_init(|| {
-            let columns = self.0.columns.iter();
+        self.batch.texts.get_or_init(|| {
+            let columns = self.batch.columns.iter();
             let leaves = columns.flat_map(|(name, column)| leaves(name, column));
             let text = |leaf: Leaf| {
                 let values = texts(&leaf.values).ok().flatten()?;

@@ -1,6 +1,6 @@
 //! The types of columns: as a plugin names them, by path and type, and as Arrow has them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, Field, Fields, TimeUnit};
@@ -258,6 +258,15 @@ impl Columns {
             node.fields.named().iter().map(|below| path.join(below)).collect()
         };
         self.all.iter().flat_map(of).collect()
+    }
+
+    /// Adds the names of all, and their paths: `above` is that of the record.
+    pub(crate) fn add_names(&self, above: Option<&Path>, names: &mut HashSet<String>) {
+        for Node { name, fields, .. } in &self.all {
+            let path = above.map_or_else(|| Path::of(name), |above| above.field(name));
+            names.extend([name.clone(), path.to_string()]);
+            fields.add_names(Some(&path), names);
+        }
     }
 
     /// A column by path.

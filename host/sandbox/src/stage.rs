@@ -1,6 +1,6 @@
 //! One stage: a configured plugin, and a worker's instance of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Stage {
     pub redactor: Redactor,
     pub reads: Columns,
     pub writes: Columns,
+    /// The names of both, which a message may say.
+    pub names: Arc<HashSet<String>>,
     /// The columns of the batch that are written, with all that they have afterwards.
     pub written: Vec<Field>,
     /// Where it may make several rows of one: how many stages before it may.

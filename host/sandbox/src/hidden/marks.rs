@@ -1,5 +1,7 @@
 //! Which parts of a message are hidden, and behind what.
 
+use std::collections::HashSet;
+
 use clickmill_core::words::{find, is_word};
 
 /// Shorter values are words that anything may say.
@@ -10,20 +12,29 @@ const MAX_BYTES: usize = 24;
 const LEAST_QUOTE_BYTES: usize = 8;
 /// Shorter words of a line may be counts.
 const LEAST_WORD_BYTES: usize = 6;
+/// In place of the number of a name: the byte is never hidden.
+const NAMES_COLUMN: u16 = u16::MAX;
 
 /// A message, and what is hidden of it. Marks are made on the message as it was: what is told in place of
 /// a value is never looked at again, so it grows by no more than a name for each value.
 pub(super) struct Marks<'a> {
     text: &'a str,
-    /// By byte, what hides it: the number of a name from 1, or 0 for none.
+    /// By byte, what hides it: the number of a name from 1, or 0 or [`NAMES_COLUMN`] for none.
     behind: Vec<u16>,
     names: Vec<&'a str>,
 }
 
 impl<'a> Marks<'a> {
-    /// A message of which nothing is hidden.
-    pub(super) fn on(text: &'a str) -> Self {
-        Self { text, behind: vec![0; text.len()], names: Vec::new() }
+    /// A message of which nothing is hidden. Of its words between backticks, those that name a column never are.
+    pub(super) fn on(text: &'a str, columns: &HashSet<String>) -> Self {
+        let mut behind = vec![0; text.len()];
+        let ticks: Vec<usize> = text.match_indices('`').map(|(at, _)| at).collect();
+        for [begin, end] in ticks.array_windows() {
+            if columns.contains(&text[begin + 1..*end]) {
+                behind[begin + 1..*end].fill(NAMES_COLUMN);
+            }
+        }
+        Self { text, behind, names: Vec::new() }
     }
 
     /// Hides a value of a column wherever it is, also where only its beginning is.
@@ -79,7 +90,7 @@ impl<'a> Marks<'a> {
             self.names.push(name);
             self.names.len() - 1
         });
-        let number = u16::try_from(number + 1).unwrap_or(u16::MAX);
+        let number = u16::try_from(number + 1).unwrap_or(NAMES_COLUMN).min(NAMES_COLUMN - 1);
         let free = self.behind[begin..end].iter_mut().filter(|behind| **behind == 0);
         free.for_each(|behind| *behind = number);
     }
@@ -90,7 +101,7 @@ impl<'a> Marks<'a> {
         let mut rest = self.text.char_indices().peekable();
         while let Some((at, character)) = rest.next() {
             let number = self.behind[at];
-            if number == 0 {
+            if [0, NAMES_COLUMN].contains(&number) {
                 told.push(character);
                 continue;
             }

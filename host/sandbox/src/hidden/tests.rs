@@ -181,6 +181,35 @@ fn before_sensitive_columns_are_there_a_rejection_quotes_nothing_of_the_record()
 }
 
 #[test]
+fn names_of_columns_stay_readable_between_backticks() {
+    // Parts of the record are parts of the names, and one value is a name.
+    let event =
+        r#"{"session":"a sent_", "page":"checkout_step", "user":"step", "kind":"event_id"}"#;
+    let names = ["sent_id", "checkout_step", "items.step_2", "event_id"].map(str::to_owned);
+    let names: Arc<HashSet<String>> = Arc::new(names.into());
+    let reads = reads(&["payload"]);
+    let columns = [("payload", users(&[Some(event)])), ("user", users(&[Some("checkout_step")]))];
+    let guarded = ["user".to_owned()];
+    let hidden = HiddenValues::of(&batch(&columns), &guarded, &[], Some(&reads));
+    assert_eq!(told(&hidden, 0, "`sent_id` is missing"), "`[5 characters]id` is missing");
+    let hidden = hidden.but_for(names);
+    for (message, wanted) in [
+        ("`sent_id` is missing", "`sent_id` is missing"),
+        ("`event_id` of `items.step_2`", "`event_id` of `items.step_2`"),
+        ("`checkout_step` is `event_id`", "`checkout_step` is `event_id`"),
+        // Nothing but the whole name, and only between backticks.
+        ("`sent_id ` of checkout_step", "`[5 characters]id ` of [user]"),
+        ("`sent_i` is missing", "`[5 characters]i` is missing"),
+        ("`a sent_id`", "`[7 characters]id`"),
+    ] {
+        assert_eq!(told(&hidden, 0, message), wanted);
+    }
+    let line = "`items.step_2` of items.step_2, `checkout_step`, checkout_step";
+    let wanted = "`items.step_2` of [12 characters], `checkout_step`, [user]";
+    assert_eq!(hidden.keep_all_out(line), wanted);
+}
+
+#[test]
 fn what_is_quoted_of_a_record_that_is_no_json_is_hidden() {
     for record in [r#"{"a":"u-4711","#, r#""u-4711"#, "u-4711", r#"{"a\":"u-4711""#, "\\\"u-4711\\"]
     {

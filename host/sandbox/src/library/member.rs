@@ -1,6 +1,6 @@
 //! One stage's component with its configuration, grants and reference data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
@@ -171,6 +171,8 @@ impl Member {
         written.sort_by_key(|column| writes.position(column.name()));
         let multiplies = needs.multiplies.then_some(*multiplying);
         *multiplying += u32::from(needs.multiplies);
+        let mut names = HashSet::new();
+        [&reads, &writes].iter().for_each(|columns| columns.add_names(None, &mut names));
         Ok(Stage {
             name: plugin.name.clone(),
             digest: self.component.digest.clone(),
@@ -184,6 +186,7 @@ impl Member {
             redactor: secrets.redactor.clone(),
             reads,
             writes,
+            names: Arc::new(names),
             written,
             multiplies,
             lookups: self.lookups.clone(),
