@@ -107,9 +107,12 @@ impl HiddenValues {
             common(messages, texts.iter().map(String::as_bytes))
         });
         let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
+        let of_messages = Parts::of(refused.iter().map(|(_, reason)| reason.message.as_bytes()));
+        let said: Vec<_> = of_row().filter(|(_, value)| of_messages.may_hold(value)).collect();
         let told = |(made, reason): &(u32, Reason)| {
             let mut marks = Marks::on(&reason.message, &self.names);
-            for (name, value) in of_row().filter(|(_, value)| value.len() >= LEAST_BYTES) {
+            let of_message = Parts::of([reason.message.as_bytes()]);
+            for (name, value) in said.iter().filter(|(_, value)| of_message.may_hold(value)) {
                 marks.hide(value, name);
             }
             if let Some(quotable) = &quotable {
@@ -135,7 +138,7 @@ impl HiddenValues {
         let of_line = Parts::of([line.as_bytes()]);
         for Text { name, values, .. } in self.texts() {
             for value in values.iter().flatten() {
-                if of_line.may_hold(value.as_bytes()) {
+                if of_line.may_hold(value) {
                     marks.hide(value, name);
                 }
             }
@@ -205,7 +208,7 @@ fn without_escaped<'a>(
 ) -> String {
     for plain in resolved(told.as_bytes()) {
         let parts = Parts::of([&*plain]);
-        let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
+        let mut values = values.clone().filter(|(_, value)| parts.may_hold(value));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())
         {
             return format!("[left out: it says a value of {name} with escapes]");

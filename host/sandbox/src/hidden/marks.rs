@@ -151,9 +151,10 @@ impl Parts {
         self.0[place / 64] >> (place % 64) & 1 == 1
     }
 
-    /// Whether a value that is long enough may be in a text, as far as its beginning tells.
-    pub(super) fn may_hold(&self, value: &[u8]) -> bool {
-        parts(value).next().is_some_and(|part| self.may_have(part))
+    /// Whether a value is long enough and may be in a text, as far as all parts of its beginning tell: visitors
+    /// may send many values that have the first of them in common.
+    pub(super) fn may_hold(&self, value: &str) -> bool {
+        value.len() >= LEAST_BYTES && parts(beginning(value)).all(|part| self.may_have(part))
     }
 }
 

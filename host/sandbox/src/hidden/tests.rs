@@ -317,6 +317,27 @@ proptest! {
         }
     }
 
+    /// Values that a message cannot hold are passed over, which changes nothing of what is told.
+    #[test]
+    fn what_is_told_is_as_if_each_value_were_looked_for(
+        values in vec("[abAB1é]{0,30}", 1..12),
+        order in vec((0..16_usize, "[ab1 ]{0,4}"), 0..12),
+    ) {
+        let rows: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+        let hidden = HiddenValues::of(&batch(&[("~", users(&rows))]), &["~".to_owned()], &[], None);
+        let line = saying(&values, &order);
+        let of_values = |values: &[String]| {
+            let mut marks = Marks::on(&line, &HashSet::new());
+            let long = values.iter().filter(|value| value.len() >= LEAST_BYTES);
+            long.for_each(|value| marks.hide(value, "~"));
+            marks.told()
+        };
+        prop_assert_eq!(hidden.keep_all_out(&line), of_values(&values));
+        for (row, value) in values.iter().enumerate() {
+            prop_assert_eq!(told(&hidden, row, &line), of_values(std::slice::from_ref(value)));
+        }
+    }
+
     #[test]
     fn no_value_of_a_record_is_quoted_before_it_is_a_column(
         values in vec("[ab1@.éÄ\"\\\\\n]{3,40}1", 1..4),
