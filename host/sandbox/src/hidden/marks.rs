@@ -30,8 +30,12 @@ impl<'a> Marks<'a> {
         let mut behind = vec![0; text.len()];
         let ticks: Vec<usize> = text.match_indices('`').map(|(at, _)| at).collect();
         for [begin, end] in ticks.array_windows() {
-            if columns.contains(&text[begin + 1..*end]) {
-                behind[begin + 1..*end].fill(NAMES_COLUMN);
+            let pieces = without_places(&text[begin + 1..*end]);
+            if columns.contains(&pieces.concat()) {
+                for piece in pieces {
+                    let begin = piece.as_ptr() as usize - text.as_ptr() as usize;
+                    behind[begin..begin + piece.len()].fill(NAMES_COLUMN);
+                }
             }
         }
         Self { text, behind, names: Vec::new() }
@@ -118,6 +122,18 @@ impl<'a> Marks<'a> {
         }
         told
     }
+}
+
+/// The pieces of a path beside its places in lists, which may be numbers of a visitor: `items` and `.price` of
+/// `items[3].price`.
+fn without_places(path: &str) -> Vec<&str> {
+    let mut pieces = path.split('[');
+    let first = pieces.next();
+    let behind = pieces.map(|piece| match piece.split_once(']') {
+        Some((place, rest)) if place.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => piece,
+    });
+    first.into_iter().chain(behind).collect()
 }
 
 /// What a value is looked for by.
