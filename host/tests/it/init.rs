@@ -208,6 +208,19 @@ fn quotes_headers_and_widths_of_all_kinds_are_read() {
     });
 }
 
+/// What is done for a column is not done for each of all others: with so many that would take all fuel of a call.
+#[test]
+fn files_of_thousands_of_columns_are_read() {
+    let names: Vec<String> = (0..3000).map(|at| format!("column_{at}")).collect();
+    let text = repeated(&names.join(","), |row| vec![row.to_string(); 3000].join(","), 3);
+    check(&Kind {
+        file: "wide.csv",
+        bytes: text.into_bytes(),
+        rows: [3, 3],
+        types: &[("column_0", "INTEGER"), ("unknown_fields", "STRING")],
+    });
+}
+
 #[test]
 fn types_are_those_that_lose_nothing() {
     let scratch = check(&Kind {

@@ -1,5 +1,7 @@
 //! CSV: text columns, named by the header, to typed ones. A column at a time.
 
+use std::collections::HashSet;
+
 use clickmill_plugin::{
     Batch, Column, ColumnSpec, DataType, Decimal, Fault, Needs, Output, Problems, Text, Texts,
     Values, same,
@@ -24,7 +26,10 @@ pub(crate) struct Csv {
 
 /// Adds what is wrong with the columns that there are.
 pub(crate) fn check(config: &Config, available: &[ColumnSpec], problems: &mut Problems) {
-    for (at, column) in config.columns.iter().enumerate() {
+    // A file may have thousands of columns: nothing is looked for among all of them for each.
+    let there: HashSet<&str> = texts(available).collect();
+    let absent = |column: &ColumnConfig| !there.contains(column.from());
+    for (at, column) in config.columns.iter().enumerate().filter(|(_, column)| absent(column)) {
         let path = format_args!("columns[{at}].from");
         config::check_text(path, column.from(), available, problems);
     }
@@ -39,11 +44,14 @@ pub(crate) fn check(config: &Config, available: &[ColumnSpec], problems: &mut Pr
 
 /// The columns that nobody takes.
 fn unknown<'a>(config: &'a Config, available: &'a [ColumnSpec]) -> impl Iterator<Item = &'a str> {
-    available
-        .iter()
-        .filter(|have| have.data_type == DataType::Text)
-        .map(|have| have.path.as_str())
-        .filter(|path| config.columns.iter().all(|column| column.from() != *path))
+    let taken: HashSet<&str> = config.columns.iter().map(ColumnConfig::from).collect();
+    texts(available).filter(move |path| !taken.contains(path))
+}
+
+/// The columns of text.
+fn texts(available: &[ColumnSpec]) -> impl Iterator<Item = &str> {
+    let texts = available.iter().filter(|have| have.data_type == DataType::Text);
+    texts.map(|have| have.path.as_str())
 }
 
 impl Csv {
@@ -61,14 +69,11 @@ impl Csv {
     }
 
     pub(crate) fn needs(&self) -> Needs {
-        let mut needs = Needs::new();
-        for name in
-            self.columns.iter().map(ColumnConfig::from).chain(self.extra.iter().map(String::as_str))
-        {
-            if needs.reads.iter().all(|read| read.path != name) {
-                needs = needs.reads(name, DataType::Text);
-            }
-        }
+        let extra = self.extra.iter().map(String::as_str);
+        let all = self.columns.iter().map(ColumnConfig::from).chain(extra);
+        let mut added = HashSet::new();
+        let each = all.filter(|name| added.insert(*name));
+        let needs = each.fold(Needs::new(), |needs, name| needs.reads(name, DataType::Text));
         config::writes(needs, self.columns.iter(), self.unknown_column.as_deref())
     }
 
@@ -76,14 +81,16 @@ impl Csv {
         let rows = batch.rows as usize;
         let mut refusals = Refusals::new(rows);
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
-        for (at, column) in self.columns.iter().enumerate() {
-            let from = column.from();
-            let used_again = self.columns[at + 1..].iter().any(|later| later.from() == from);
-            let input = if used_again { batch.column(from).cloned() } else { batch.take(from) };
-            let input = input.map(emptied);
-            let input = input.ok_or_else(|| absent(from))?;
+        let places = places(&batch, self.columns.iter().map(ColumnConfig::from))?;
+        let mut uses_left = vec![0_u32; batch.columns.len()];
+        places.iter().for_each(|at| uses_left[*at] += 1);
+        for (column, at) in self.columns.iter().zip(places) {
+            uses_left[at] -= 1;
+            let is_last = uses_left[at] == 0;
+            let input = if is_last { batch.take_at(at) } else { batch.columns[at].clone() };
+            let input = emptied(input);
             let Values::Texts(text) = &input.values else {
-                return Err(absent(from));
+                return Err(absent(column.from()));
             };
             let mut builder = Builder::new(column.column_type, rows);
             let fields = Fields { reader: self, column, input: &input, text };
@@ -151,9 +158,9 @@ impl Csv {
     /// The columns that nobody takes, as a JSON object a row.
     fn keep(&self, name: &str, batch: &Batch) -> Result<Column, Fault> {
         let mut extra = Vec::with_capacity(self.extra.len());
-        for name in &self.extra {
-            let column = batch.column(name).ok_or_else(|| absent(name))?;
-            extra.push((json_string(name), column));
+        let places = places(batch, self.extra.iter().map(String::as_str))?;
+        for (name, at) in self.extra.iter().zip(places) {
+            extra.push((json_string(name), &batch.columns[at]));
         }
         let mut kept = Texts::with_capacity(batch.rows as usize, 0);
         for row in 0..batch.rows as usize {
@@ -292,6 +299,22 @@ impl Fields<'_> {
         }
         value
     }
+}
+
+/// Where the columns of these names are in a batch, which mostly has them in that order.
+fn places<'a>(batch: &Batch, names: impl Iterator<Item = &'a str>) -> Result<Vec<usize>, Fault> {
+    let mut next = 0;
+    let place = |name: &'a str| {
+        let is = |column: &Column| {
+            column.parent.is_none() && same(column.name.as_bytes(), name.as_bytes())
+        };
+        let is_next = batch.columns.get(next).is_some_and(is);
+        let at = if is_next { Some(next) } else { batch.index(name) };
+        let at = at.ok_or_else(|| absent(name))?;
+        next = at + 1;
+        Ok(at)
+    };
+    names.map(place).collect()
 }
 
 /// The column with nothing in its null rows, which may hold any text: below, empty is what null means.

@@ -21,10 +21,18 @@ impl Batch {
     /// Takes the column of that path out of the batch, to change it in place. Fields of a record that is
     /// taken out are found no more.
     pub fn take(&mut self, path: &str) -> Option<Column> {
-        let at = self.index(path)?;
+        self.index(path).map(|at| self.take_at(at))
+    }
+
+    /// The same, by its place among the batch's columns.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    pub fn take_at(&mut self, at: usize) -> Column {
         // Others name their records by place, so no place may change: what is left has no name.
         let hollow = Column::new("", Values::Records, None);
-        Some(std::mem::replace(&mut self.columns[at], hollow))
+        std::mem::replace(&mut self.columns[at], hollow)
     }
 
     /// The columns by path and type.
