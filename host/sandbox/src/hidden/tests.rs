@@ -183,8 +183,8 @@ fn before_sensitive_columns_are_there_a_rejection_quotes_nothing_of_the_record()
 #[test]
 fn names_of_columns_stay_readable_between_backticks() {
     // Parts of the record are parts of the names, and one value is a name.
-    let event = r#"{"session":"a sent_", "page":"checkout_step", "user":"step", "kind":"event_id", "n":470815}"#;
-    let names = ["sent_id", "checkout_step", "items.step_2", "event_id"].map(str::to_owned);
+    let event = r#"{"session":"a sent_", "page":"checkout_step", "user":"step", "kind":"click_no", "n":470815}"#;
+    let names = ["sent_id", "checkout_step", "items.step_2", "click_no"].map(str::to_owned);
     let names: Arc<HashSet<String>> = Arc::new(names.into());
     let reads = reads(&["payload"]);
     let columns = [("payload", users(&[Some(event)])), ("user", users(&[Some("checkout_step")]))];
@@ -194,11 +194,11 @@ fn names_of_columns_stay_readable_between_backticks() {
     let hidden = hidden.but_for(names);
     for (message, wanted) in [
         ("`sent_id` is missing", "`sent_id` is missing"),
-        ("`event_id` of `items.step_2`", "`event_id` of `items.step_2`"),
+        ("`click_no` of `items.step_2`", "`click_no` of `items.step_2`"),
         // A place in a list is no part of a name, and may be a visitor's number.
         ("`items[3].step_2` is missing", "`items[3].step_2` is missing"),
         ("`items[470815].step_2`", "`items[[6 characters]].step_2`"),
-        ("`checkout_step` is `event_id`", "`checkout_step` is `event_id`"),
+        ("`checkout_step` is `click_no`", "`checkout_step` is `click_no`"),
         // Nothing but the whole name, and only between backticks.
         ("`sent_id ` of checkout_step", "`[5 characters]id ` of [user]"),
         ("`sent_i` is missing", "`[5 characters]i` is missing"),
