@@ -28,7 +28,8 @@ Examples:
   clickmill dashboard host/pipelines/stream_gcp.toml
   clickmill dashboard host/pipelines/stream_gcp.toml --looker
   clickmill dashboard --link
-  clickmill dashboard --listen 0.0.0.0:7628 --token-file reader.token --host clicks.example.com
+  clickmill dashboard --listen 0.0.0.0:7628 --token-file reader.token \\
+      --host clicks.example.com
 
 A running stream serves its own dashboard, with a page on the pipeline: its address is told at the start. A page wants to be opened by a link that works once, within ten minutes: it is told on a terminal, and --link prints another. Until its tab is closed the browser may look then, and change nothing.";
 

@@ -16,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill exec host/pipelines/stream_gcp.toml
   clickmill exec host/pipelines/batch.toml --plugin-set 0a1b2c3d
-  clickmill exec host/pipelines/stream_gcp.toml --watch --set swap.watch=gs://lake/plugins/
+  clickmill exec host/pipelines/stream_gcp.toml --watch \\
+      --set swap.watch=gs://lake/plugins/
 
 Frames come in on standard input and go out on standard output, for Beam, Spark and other engines: host/README.md has the protocol. Nothing is written to a table, ledger, spool or audit log. The process ends where standard input does.";
 

@@ -19,8 +19,10 @@ use clickmill_pipeline::{
 const EXAMPLES: &str = "\
 Examples:
   clickmill fleet status host/pipelines/stream_gcp.toml
-  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --note \"phones too\"
-  clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask \\
+      --note \"phones too\"
+  clickmill fleet rollback host/pipelines/stream_gcp.toml \\
+      --note \"rejects too much\"
 
 The processes that run a pipeline whose file has swap.fleet are its fleet. They have one plugin set: each votes on another by its own last batches, and all take it up or none.";
 
@@ -58,11 +60,15 @@ pub(super) struct Status {
 const SWAP_EXAMPLES: &str = "\
 Examples:
   clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask
-  clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/mask.wasm --note \"phones too\"
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/mask.wasm \\
+      --note \"phones too\"
   clickmill fleet swap host/pipelines/stream_gcp.toml --config mask.key_id=k2
-  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --canary 5% --canary-for 2m
-  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --canary-replicas 1 --canary-for 9m
-  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --note \"a stage more\"
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask \\
+      --canary 5% --canary-for 2m
+  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline \\
+      --canary-replicas 1 --canary-for 9m
+  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline \\
+      --note \"a stage more\"
 
 Golden cases beside a component are run here, before anything is proposed. Then every live replica tries the set on its own last batches and votes; one refusal, or a vote that is missing at the deadline (swap.fleet_deadline_secs), and none takes it up. Of two who propose at once one is told that the other was first.
 
@@ -107,7 +113,8 @@ pub(super) struct Swap {
 
 const ROLLBACK_EXAMPLES: &str = "\
 Examples:
-  clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
+  clickmill fleet rollback host/pipelines/stream_gcp.toml \\
+      --note \"rejects too much\"
 
 The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays, unless --entry names it. Where one came to nothing just before, or a replica has taken a set back for all, nothing is taken back: --entry says that what is in effect is meant.";
 

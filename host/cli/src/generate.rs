@@ -17,11 +17,14 @@ use clickmill_source::publish::{Published, Target, publish, start_now};
 const EXAMPLES: &str = "\
 Examples:
   clickmill generate shop --rows 165474 --output clothing.csv
-  clickmill generate clicks --rows 1000000 --seed 7 --bad 2% --output clicks.ndjson
+  clickmill generate clicks --rows 1000000 --seed 7 --bad 2% \\
+      --output clicks.ndjson
   clickmill generate events --rows 10000 --output events.ndjson
   clickmill generate clicks --bad bad_ip=1%,truncated_json=0.5% | head
-  clickmill generate clicks --publish projects/P/topics/clicks --rate 500 --count 100000 --users 10000 --seed 7 --bad 2%
-  clickmill generate clicks --publish projects/P/topics/clicks --create --subscription projects/P/subscriptions/clickmill-clicks
+  clickmill generate clicks --publish projects/P/topics/clicks --rate 500 \\
+      --count 100000 --bad 2%
+  clickmill generate clicks --publish projects/P/topics/clicks --create \\
+      --subscription projects/P/subscriptions/S
 
 Bad records of shop: wrong_field_count, not_a_number, unknown_code, bad_date, model_category_mismatch, invalid_utf8, negative_price, unbalanced_quote
 Bad records of clicks and events: truncated_json, invalid_utf8, missing_required, wrong_type, bad_ip, bad_timestamp, future_timestamp, unknown_event_type, negative_price, too_deep";

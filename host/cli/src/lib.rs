@@ -48,7 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill demo
   clickmill run host/pipelines/batch.toml --set source.uri=clothing.csv
-  clickmill query \"SELECT country, COUNT(*) AS clicks FROM clickstream_analytics.clickstream_batch GROUP BY 1 ORDER BY 2 DESC LIMIT 5\"
+  clickmill query \"SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch\"
   clickmill dead-letter list
 
 Exit codes: 0 done, 1 the run failed, 2 bad input or configuration, 3 the environment (unreachable, denied, full)";
@@ -170,5 +170,30 @@ pub fn main() -> ExitCode {
             eprintln!("{failure}");
             failure.exit.into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// A terminal of so many characters wraps what is longer, and half of a command is no example.
+    const WIDTH: usize = 80;
+
+    fn check(command: &clap::Command) {
+        let name = command.get_name();
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_leaf = command.get_subcommands().next().is_none();
+        assert!(!is_leaf || help.contains("Examples:\n  clickmill "), "{name}: {help}");
+        let wide = help.lines().find(|line| line.starts_with("  ") && line.len() > WIDTH);
+        assert_eq!(wide, None, "{name}");
+        command.get_subcommands().for_each(check);
+    }
+
+    #[test]
+    fn each_command_has_examples_that_are_shown_whole() {
+        check(&Cli::command());
     }
 }

@@ -10,8 +10,11 @@ use clickmill_access::{Gcloud, Listing, Members, Terraform};
 const EXAMPLES: &str = "\
 Examples:
   clickmill permissions host/pipelines/stream_gcp.toml
-  clickmill permissions host/pipelines/stream_gcp.toml --format terraform > permissions.tf
-  clickmill permissions host/pipelines/batch_gcp.toml --readers group:analysts@shop.example --format gcloud | bash
+  clickmill permissions host/pipelines/stream_gcp.toml \\
+      --format terraform > permissions.tf
+  clickmill permissions host/pipelines/batch_gcp.toml \\
+      --readers group:bi@shop.example
+  clickmill permissions host/pipelines/batch_gcp.toml --format gcloud | bash
 
 Grants nothing and asks no service. Reading the pipeline file wants the environment variables that it names.";
 

@@ -15,8 +15,10 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill query \"SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch\"
   clickmill query \"$(cat sql/batch/countries.sql)\"
-  clickmill query --pipeline host/pipelines/stream_gcp.toml \"$(cat sql/stream/funnel.sql)\"
-  clickmill query --json \"SELECT code, COUNT(*) AS letters FROM clickstream_analytics.dead_letter GROUP BY code\"";
+  clickmill query \\
+      --pipeline host/pipelines/stream_gcp.toml \"$(cat sql/stream/funnel.sql)\"
+  clickmill query --json \\
+      \"SELECT code, COUNT(*) FROM clickstream_analytics.dead_letter GROUP BY 1\"";
 
 /// Queries the warehouse with BigQuery SQL
 #[derive(Debug, Args)]

@@ -29,8 +29,9 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill run host/pipelines/batch.toml
   clickmill run host/pipelines/batch.toml --set source.uri='data/*.csv.gz'
-  clickmill run host/pipelines/clicks.toml --set source.uri=clicks.ndjson --set plugin.mask.config.key_id=k2
-  clickmill generate shop | clickmill run host/pipelines/batch.toml --set source.uri=-
+  clickmill run host/pipelines/clicks.toml --set plugin.mask.config.key_id=k2
+  clickmill generate shop | clickmill run host/pipelines/batch.toml \\
+      --set source.uri=-
   clickmill run host/pipelines/stream.toml
   clickmill run host/pipelines/stream_gcp.toml --stop-when-idle 30s
 

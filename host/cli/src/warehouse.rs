@@ -12,7 +12,8 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill warehouse compact --dry-run
   clickmill warehouse compact ./clickmill-data/warehouse
-  clickmill warehouse compact gs://my-bucket/warehouse --table clickstream_analytics.clicks_raw
+  clickmill warehouse compact gs://my-bucket/warehouse \\
+      --table clickstream_analytics.clicks_raw
 
 A running stream does this by itself, also for what others have left. Others may read and write
 meanwhile: a query sees each row once at any moment. Small files that were merged are moved to

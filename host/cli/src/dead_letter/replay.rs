@@ -18,8 +18,10 @@ use clickmill_sandbox::{Change, NewComponent, PluginError};
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   clickmill dead-letter replay host/pipelines/stream.toml --dry-run
-  clickmill dead-letter replay host/pipelines/stream.toml --where \"code = 'bad_ip'\"
-  clickmill dead-letter replay host/pipelines/batch.toml --plugin validate=plugins/validate --dry-run
+  clickmill dead-letter replay host/pipelines/stream.toml \\
+      --where \"code = 'bad_ip'\"
+  clickmill dead-letter replay host/pipelines/batch.toml \\
+      --plugin mask=plugins/mask --dry-run
 
 Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written once, however often this is killed and repeated and however many replays run at once; their letters are resolved, and left out from then on. Attempts for the others are counted in the view dead_letters.";
 

@@ -15,7 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill plugin bench plugins/mask
   clickmill plugin bench plugins/mask --against mask-1.4.2.wasm
-  clickmill plugin bench plugins/mask --against oci://localhost:5000/plugins/mask:1.4.2
+  clickmill plugin bench plugins/mask \\
+      --against oci://localhost:5000/plugins/mask:1.4.2
   clickmill plugin bench plugins/mask --cases clicks.json --rows clicks.ndjson
   clickmill plugin bench plugins/mask --vcpu-hour 0.05 --json
 

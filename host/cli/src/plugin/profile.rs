@@ -15,7 +15,8 @@ use clickmill_sandbox::build::named;
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin profile plugins/mask
-  clickmill plugin profile plugins/mask --cases clicks.json --output mask.cpuprofile
+  clickmill plugin profile plugins/mask --cases clicks.json \\
+      --output mask.cpuprofile
   clickmill plugin profile plugins/mask --cases clicks.json --rows clicks.ndjson
 
 One call is made again and again, and each time it ends after a little more fuel: where it was then is a sample. So a profile is the same each time and on every machine. The file opens in https://www.speedscope.app and in https://profiler.firefox.com; what they show as a microsecond is a unit of fuel. Names of functions lie beside a component that `plugin build` made (`mask.named.wasm`); without them functions have numbers.";

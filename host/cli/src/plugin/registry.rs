@@ -16,7 +16,8 @@ use clickmill_sandbox::{Golden, NewComponent, describe, signature};
 
 const PUSH_EXAMPLES: &str = "\
 Examples:
-  clickmill plugin push plugins/mask oci://europe-docker.pkg.dev/my-project/plugins/mask:1.2.0
+  clickmill plugin push plugins/mask \\
+      oci://europe-docker.pkg.dev/my-project/plugins/mask:1.2.0
   clickmill plugin push mask.wasm oci://localhost:5000/plugins/mask:1.2.0
 
 Prints the reference with its digest, for `component` of a pipeline file. Golden cases, the `tests/*.json` in the crate or beside the component, go along with README.md, the JSON Schema of the configuration, and the signature beside the component, as `plugin sign` writes it.
@@ -41,7 +42,8 @@ pub(crate) struct Push {
 const PULL_EXAMPLES: &str = "\
 Examples:
   clickmill plugin pull oci://localhost:5000/plugins/mask:1.2.0
-  clickmill plugin pull oci://localhost:5000/plugins/mask:1.2.0 --output mask.wasm
+  clickmill plugin pull oci://localhost:5000/plugins/mask:1.2.0 \\
+      --output mask.wasm
 
 Makes a folder, which all commands take for a plugin: the component, its signature, golden cases, README.md and the JSON Schema of the configuration. With an output that ends in .wasm it is the component and its signature alone.";
 
@@ -63,7 +65,8 @@ pub(crate) struct Pull {
 
 const COPY_EXAMPLES: &str = "\
 Examples:
-  clickmill plugin copy oci://localhost:5000/mask:1.2.0 oci://registry.example/plugins/mask:1.2.0
+  clickmill plugin copy oci://localhost:5000/mask:1.2.0 \\
+      oci://registry.example/plugins/mask:1.2.0
 
 The copy has the same digest, and its signature, golden cases and README.";
 

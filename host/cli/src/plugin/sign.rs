@@ -15,8 +15,10 @@ use clickmill_sandbox::{NewComponent, describe};
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin sign mask.wasm --key release.key
-  clickmill plugin sign parse.wasm mask.wasm --key release.key --comment \"release 7\"
-  clickmill plugin sign mask-1.4.2.wasm --key release.key --stage mask --stage mask-eu
+  clickmill plugin sign parse.wasm mask.wasm --key release.key \\
+      --comment \"release 7\"
+  clickmill plugin sign mask-1.4.2.wasm --key release.key --stage mask \\
+      --stage mask-eu
   minisign -V -p release.pub -m mask.wasm
 
 The signed comment says when, for which stages and as which version: what a pipeline with

@@ -22,7 +22,8 @@ use clickmill_sandbox::{ComponentLimits, Golden, NewComponent};
 const SWAP_EXAMPLES: &str = "\
 Examples:
   clickmill plugin swap mask=plugins/mask
-  clickmill plugin swap mask=mask.wasm validate=gs://lake/plugins/validate.wasm --note \"phones too\"
+  clickmill plugin swap mask=mask.wasm validate=gs://lake/validate.wasm \\
+      --note \"phones too\"
   clickmill plugin swap mask=oci://localhost:5000/plugins/mask@sha256:…
   clickmill plugin swap --config mask.key_id='\"k2\"' --canary 5% --canary-for 2m
   clickmill plugin swap --lookup enrich.products=products.csv

@@ -25,7 +25,8 @@ Examples:
   clickmill plugin test plugins/mask --fuel
   clickmill plugin test plugins/mask --watch
   clickmill plugin test plugins/mask --json --junit mask.xml
-  clickmill plugin test plugins/validate --record host/pipelines/batch.toml --limit 50
+  clickmill plugin test plugins/validate --record host/pipelines/batch.toml \\
+      --limit 50
   clickmill plugin test plugins/mask --record host/pipelines/stream.toml --tap
 
 Cases are the `tests/*.json` in the crate or beside the component, or those that were pushed with it: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
