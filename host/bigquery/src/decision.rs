@@ -14,7 +14,7 @@
 //! 4. Whoever is decided for commits its letters, then its rows, table by table, and enters the load as
 //!    committed. Killed between two of them: the entry lists all streams, whatever the pipeline file says by
 //!    then, and whoever finds it commits the rest. Until then a reader may see one table first. Of a replay of
-//!    which a stream is gone by then, what is committed counts, and nobody is decided for once more.
+//!    which a stream is gone by then, be it the first, what is committed counts, and nobody is decided for once more.
 //!
 //! No lease is needed, and no clock: a run that is stopped for an hour and goes on finds that another
 //! was decided for. Killed before its job is sent, a run leaves streams that BigQuery forgets. Killed

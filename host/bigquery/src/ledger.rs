@@ -144,8 +144,9 @@ impl BigQuery {
     }
 
     /// Brings a load to its end that was prepared. `false` where its streams are gone: it has to be made
-    /// again. A replay that is there in part has ended: who has read its letters before is too late, and the next
-    /// one finds which of their rows are there.
+    /// again. A replay of which streams are gone has ended: BigQuery forgets those that are committed, too, so that
+    /// some of its rows may be there. Who has read its letters before is too late, and the next one finds which of
+    /// their rows are there.
     pub(super) async fn help(
         &self,
         load_id: &str,
@@ -153,9 +154,14 @@ impl BigQuery {
         target: &TableName,
     ) -> Result<bool, BigQueryError> {
         for prepared in &standing.prepared {
-            if self.commit_streams(load_id, prepared).await? != There::None {
-                self.enter_again(&target.beside(TABLE), load_id, prepared).await?;
-                return Ok(true);
+            match self.commit_streams(load_id, prepared).await? {
+                There::All | There::Part => {
+                    self.enter_again(&target.beside(TABLE), load_id, prepared).await?;
+                    return Ok(true);
+                }
+                // Not entered as committed: perhaps nothing of it was.
+                There::None if ledger::is_replay(&prepared.source) => return Ok(true),
+                There::None => {}
             }
         }
         Ok(false)
