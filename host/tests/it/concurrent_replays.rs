@@ -257,6 +257,92 @@ fn in_bigquery_a_replay_that_comes_too_late_for_a_part_of_another_reads_its_lett
 }
 
 #[test]
+fn in_bigquery_a_replay_that_comes_too_late_for_one_that_is_forgotten_reads_its_letters_again() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 2000, 75);
+    let order =
+        |kind: &str, table: &str| loads.bigquery.order(&json!({ "kind": kind, "table": table }));
+    // It has made rows of all letters, and has no stream yet.
+    order("unseen_table", "clickstream_batch");
+    let late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("the rows", || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    // Another is killed between its rows and its attempts …
+    order("uncommitted", "dead_letter_attempts");
+    let mut one = in_bigquery(&loads, "one", "source_line >= 0");
+    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
+    one.kill();
+    one.wait();
+    loads.bigquery.take_back();
+    bigquery_has_each_once(&loads, 2000, 0);
+    // … and both streams are forgotten, also that of the rows, which are there.
+    order("expired", "clickstream_batch");
+    order("expired", "dead_letter_attempts");
+    late.signal("-CONT");
+    let talk = loads.scratch.path("late.log");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(talk).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
+    assert_eq!(counted, [letters; 3]);
+    bigquery_has_each_once(&loads, 2000, letters);
+}
+
+#[test]
+fn in_bigquery_a_replay_whose_streams_are_forgotten_fails_and_the_next_one_writes_the_rows() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 2000, 77);
+    let order =
+        |kind: &str, table: &str| loads.bigquery.order(&json!({ "kind": kind, "table": table }));
+    // It was decided for, and has committed nothing.
+    order("uncommitted", "clickstream_batch");
+    let mut late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    order("expired", "clickstream_batch");
+    order("expired", "dead_letter_attempts");
+    let done = ended(in_bigquery(&loads, "other", "source_line >= 0"));
+    assert_eq!(["letters", "resolved"].map(|key| count(&done, key)), [letters; 2]);
+    late.signal("-CONT");
+    let (status, _) = late.wait();
+    assert_eq!(status.code(), Some(3), "{}", late.talk());
+    assert!(late.talk().contains("its stream is gone"), "{}", late.talk());
+    bigquery_has_each_once(&loads, 2000, letters);
+}
+
+#[test]
+fn in_bigquery_entries_that_are_removed_from_the_ledger_are_no_gap_to_replay_in() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 3000, 79);
+    for third in ["0", "1"] {
+        let condition = format!("MOD(source_line, 3) = {third}");
+        ended(in_bigquery(&loads, &format!("third-{third}"), &condition));
+    }
+    loads.bigquery.order(&json!({ "kind": "unseen_table", "table": "dead_letter_attempts" }));
+    let late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    // The older one's, as by age.
+    let ledger = "clickstream_analytics.load_ledger";
+    let older = format!("DELETE FROM {ledger} WHERE STARTS_WITH(source, 'replay 0 ')");
+    loads.bigquery.query(&older);
+    let left =
+        format!("SELECT COUNT(DISTINCT source) FROM {ledger} WHERE STARTS_WITH(source, 'replay ')");
+    assert_eq!(loads.bigquery.number(&left), 1);
+    ended(in_bigquery(&loads, "other", "source_line >= 0"));
+    late.signal("-CONT");
+    let talk = loads.scratch.path("late.log");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(talk).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    assert_eq!(count(&done, "letters"), 0);
+    bigquery_has_each_once(&loads, 3000, letters);
+}
+
+#[test]
 fn in_bigquery_what_a_killed_replay_was_decided_for_is_completed_by_the_next() {
     let loads = Loads::start();
     let (mut rows, mut resolved) = (0, 0);

@@ -1,7 +1,7 @@
 //! A page's rows, and the attempts at its letters, as one load under a number.
 //!
-//! Of replays into one table any number may be at it at once, and each page is the load of a number: the lowest
-//! under which nothing was loaded before. As of the loads of one object, one is decided for, whoever else is at
+//! Of replays into one table any number may be at it at once, and each page is the load of a number: the one
+//! above all under which something was loaded before. As of the loads of one object, one is decided for, whoever else is at
 //! it. So what a replay has read holds as long as its load counts: between the two no other replay has
 //! written. Step by step: what if the replay is killed right here, what if another does the same now?
 //!
@@ -19,9 +19,11 @@
 //! replay is at it at a time, since there rows are seen before their load has happened
 //! (`clickmill_warehouse::load`), and its first number is drawn.
 //!
-//! A number may come again whose entry somebody has removed from the ledger. What was written under it stays: in
-//! BigQuery streams add to it, and in Cloud Storage the files have other names. On a disk a load without an entry has
-//! not happened, and its files go, so there no number is to come again.
+//! Entries that somebody removes from the ledger are no gap to load under, or a replay that began before and is at a
+//! number above would not find this one's taken. But the number on top may come again. What was written under it
+//! stays: in BigQuery streams add to it, and in Cloud Storage the files have other names. On a disk a load without an
+//! entry has not happened, and its files go, so there no number is to come again. Where the last entries are removed
+//! while a replay runs, one that begins then finds another number, and both may write the same rows.
 
 use std::ops::Range;
 
@@ -39,13 +41,11 @@ use clickmill_sink::{Begun, Load, SinkError, Targets};
 use clickmill_tables::ledger::{self, Committed};
 use clickmill_tables::{Refused, Routed};
 
-/// So many numbers are asked for first: a store is asked for so few by name, and for more by a listing.
-const ASKED: u64 = 16;
-/// Then a page of the ledger's answers, and twice as many each time after.
-const MORE: u64 = 1000;
+/// So many numbers are asked for first, a page of the ledger's answers, and twice as many each time after.
+const ASKED: u64 = 1000;
 
-/// A number under which nothing was loaded: the lowest, so that all replays find the same, whichever entries
-/// somebody has removed from the ledger.
+/// A number under which nothing was loaded: the one above all that are taken, so that all replays find the same,
+/// whichever entries somebody has removed from the ledger, but for those on top.
 pub(super) fn free_number(context: &Context) -> Result<u64, SinkError> {
     if context.tables.has_locks() {
         // One replay is at it at a time, and need not find the number of others. Under one that is drawn lies
@@ -53,21 +53,21 @@ pub(super) fn free_number(context: &Context) -> Result<u64, SinkError> {
         return Ok(rand::random::<u64>() >> 1);
     }
     let table = &context.pipeline.sink.table;
-    let mut numbers = 0..ASKED;
-    loop {
-        let ids: Vec<String> = numbers.clone().map(|number| id(context, number)).collect();
+    above(|numbers| {
+        let ids: Vec<String> = numbers.map(|number| id(context, number)).collect();
         let loaded = context.runtime.block_on(context.tables.loaded(&ids, table))?;
-        if let Some(free) = ids.iter().position(|id| !loaded.contains(id)) {
-            return Ok(numbers.start + free as u64);
-        }
-        numbers = behind(&numbers);
-    }
+        Ok(ids.iter().map(|id| loaded.contains(id)).collect())
+    })
 }
 
-/// The numbers that are asked for once something was loaded under all of these.
-fn behind(numbers: &Range<u64>) -> Range<u64> {
-    let count = numbers.end - numbers.start;
-    numbers.end..numbers.end + (2 * count).max(MORE)
+/// The number above all that are taken, as far as numbers are asked for: until none of many is.
+fn above<E>(mut are_taken: impl FnMut(Range<u64>) -> Result<Vec<bool>, E>) -> Result<u64, E> {
+    let (mut numbers, mut above) = (0..ASKED, 0);
+    while let Some(last) = are_taken(numbers.clone())?.iter().rposition(|is_taken| *is_taken) {
+        above = numbers.start + last as u64 + 1;
+        numbers = numbers.end..numbers.end + 2 * (numbers.end - numbers.start);
+    }
+    Ok(above)
 }
 
 fn id(context: &Context, number: u64) -> String {
@@ -152,18 +152,37 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
+    /// The number above those that are taken, and how many were asked for.
+    fn found(is_taken: impl Fn(u64) -> bool) -> (u64, u64) {
+        let mut asked = 0;
+        let found = above(|numbers| {
+            assert_eq!(numbers.start, asked);
+            asked = numbers.end;
+            Ok::<_, Infallible>(numbers.map(&is_taken).collect())
+        });
+        let Ok(found) = found;
+        (found, asked)
+    }
+
     #[test]
-    fn hardly_more_than_twice_as_many_numbers_are_asked_for_as_are_taken() {
-        for taken in [0, 15, 16, 1015, 1016, 1040, 100_000, 1_000_000] {
-            let mut numbers = 0..ASKED;
-            while numbers.end <= taken {
-                let next = behind(&numbers);
-                assert_eq!(next.start, numbers.end);
-                numbers = next;
-            }
-            assert!(numbers.end <= ASKED + MORE + 2 * taken, "{taken}: {numbers:?}");
+    fn hardly_more_than_four_times_as_many_numbers_are_asked_for_as_are_taken() {
+        for taken in [0, 1, 999, 1000, 1001, 2999, 3000, 100_000, 1_000_000] {
+            let (above, asked) = found(|number| number < taken);
+            assert_eq!(above, taken);
+            assert!(asked <= 3 * ASKED + 4 * taken, "{taken}: {asked}");
         }
+    }
+
+    #[test]
+    fn numbers_whose_entries_are_gone_come_again_only_on_top() {
+        // The first, those of a year, all but one, and the last.
+        assert_eq!(found(|number| (1..4).contains(&number)).0, 4);
+        assert_eq!(found(|number| (900..1200).contains(&number)).0, 1200);
+        assert_eq!(found(|number| number == 7).0, 8);
+        assert_eq!(found(|number| number < 3).0, 3);
     }
 }
