@@ -183,6 +183,9 @@ mod tests {
     const WIDTH: usize = 80;
 
     fn check(command: &clap::Command) {
+        if command.is_hide_set() {
+            return;
+        }
         let name = command.get_name();
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let is_leaf = command.get_subcommands().next().is_none();
