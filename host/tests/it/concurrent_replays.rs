@@ -197,25 +197,54 @@ fn bigquery_has_each_once(loads: &Loads, rows: u64, letters: u64) {
     assert_eq!(number(&format!("SELECT COUNT(DISTINCT letter_id) {resolved}")), letters);
 }
 
+/// Starts a replay of all letters, and stops it where a table that it comes to takes nothing yet: it has made the
+/// rows of all of them by then.
+fn stopped_before(loads: &Loads, table: &str) -> Run {
+    loads.bigquery.order(&json!({ "kind": "unseen_table", "table": table }));
+    let late = in_bigquery(loads, "late", "TRUE");
+    wait_until(table, || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    late
+}
+
+/// Has another replay of all letters killed between its rows and its attempts.
+fn kill_another_between_its_tables(loads: &Loads) {
+    loads.bigquery.order(&json!({ "kind": "uncommitted", "table": "dead_letter_attempts" }));
+    let mut one = in_bigquery(loads, "one", "source_line >= 0");
+    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
+    one.kill();
+    one.wait();
+    loads.bigquery.take_back();
+}
+
+/// Has BigQuery forget the streams of a replay's tables.
+fn forget_streams(loads: &Loads) {
+    for table in ["clickstream_batch", "dead_letter_attempts"] {
+        loads.bigquery.order(&json!({ "kind": "expired", "table": table }));
+    }
+}
+
+/// Has a replay that was stopped go on, which finds that it is too late, and returns what became of its letters.
+#[track_caller]
+fn ended_late(loads: &Loads, late: Run) -> Json {
+    late.signal("-CONT");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(loads.scratch.path("late.log")).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    done
+}
+
 #[test]
 fn in_bigquery_a_replay_that_comes_too_late_reads_its_letters_again() {
     let loads = Loads::start();
     let letters = refused(&loads, 3000, 71);
-    // It has made rows of all letters, and cannot write the attempts.
-    loads.bigquery.order(&json!({ "kind": "unseen_table", "table": "dead_letter_attempts" }));
-    let late = in_bigquery(&loads, "late", "TRUE");
-    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
-    late.signal("-STOP");
-    loads.bigquery.take_back();
+    let late = stopped_before(&loads, "dead_letter_attempts");
     // Some of the same letters, so another page.
     let some = count(&ended(in_bigquery(&loads, "other", "MOD(source_line, 3) > 0")), "resolved");
     assert!(some > 0 && some < letters, "{some} of {letters}");
     bigquery_has_each_once(&loads, 3000 - letters + some, some);
-    late.signal("-CONT");
-    let talk = loads.scratch.path("late.log");
-    let done = ended(late);
-    let talk = std::fs::read_to_string(talk).unwrap();
-    assert!(talk.contains(LATE), "{talk}");
+    let done = ended_late(&loads, late);
     let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
     assert_eq!(counted, [letters - some, letters - some, 0]);
     bigquery_has_each_once(&loads, 3000, letters);
@@ -228,29 +257,12 @@ fn in_bigquery_a_replay_that_comes_too_late_reads_its_letters_again() {
 fn in_bigquery_a_replay_that_comes_too_late_for_a_part_of_another_reads_its_letters_again() {
     let loads = Loads::start();
     let letters = refused(&loads, 2000, 73);
-    // Both have made rows of all letters. One of them is killed between its rows and its attempts …
-    let order = |kind: &str| {
-        loads.bigquery.order(&json!({ "kind": kind, "table": "dead_letter_attempts" }));
-    };
-    order("unseen_table");
-    let late = in_bigquery(&loads, "late", "TRUE");
-    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
-    late.signal("-STOP");
-    loads.bigquery.take_back();
-    order("uncommitted");
-    let mut one = in_bigquery(&loads, "one", "source_line >= 0");
-    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
-    one.kill();
-    one.wait();
-    loads.bigquery.take_back();
-    // … which BigQuery drops.
-    order("expired");
+    let late = stopped_before(&loads, "dead_letter_attempts");
+    kill_another_between_its_tables(&loads);
+    // BigQuery drops its attempts.
+    loads.bigquery.order(&json!({ "kind": "expired", "table": "dead_letter_attempts" }));
     bigquery_has_each_once(&loads, 2000, 0);
-    late.signal("-CONT");
-    let talk = loads.scratch.path("late.log");
-    let done = ended(late);
-    let talk = std::fs::read_to_string(talk).unwrap();
-    assert!(talk.contains(LATE), "{talk}");
+    let done = ended_late(&loads, late);
     let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
     assert_eq!(counted, [letters; 3]);
     bigquery_has_each_once(&loads, 2000, letters);
@@ -260,30 +272,13 @@ fn in_bigquery_a_replay_that_comes_too_late_for_a_part_of_another_reads_its_lett
 fn in_bigquery_a_replay_that_comes_too_late_for_one_that_is_forgotten_reads_its_letters_again() {
     let loads = Loads::start();
     let letters = refused(&loads, 2000, 75);
-    let order =
-        |kind: &str, table: &str| loads.bigquery.order(&json!({ "kind": kind, "table": table }));
-    // It has made rows of all letters, and has no stream yet.
-    order("unseen_table", "clickstream_batch");
-    let late = in_bigquery(&loads, "late", "TRUE");
-    wait_until("the rows", || loads.bigquery.met("unseen_table") > 0);
-    late.signal("-STOP");
-    loads.bigquery.take_back();
-    // Another is killed between its rows and its attempts …
-    order("uncommitted", "dead_letter_attempts");
-    let mut one = in_bigquery(&loads, "one", "source_line >= 0");
-    wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
-    one.kill();
-    one.wait();
-    loads.bigquery.take_back();
+    // It has no stream yet.
+    let late = stopped_before(&loads, "clickstream_batch");
+    kill_another_between_its_tables(&loads);
     bigquery_has_each_once(&loads, 2000, 0);
-    // … and both streams are forgotten, also that of the rows, which are there.
-    order("expired", "clickstream_batch");
-    order("expired", "dead_letter_attempts");
-    late.signal("-CONT");
-    let talk = loads.scratch.path("late.log");
-    let done = ended(late);
-    let talk = std::fs::read_to_string(talk).unwrap();
-    assert!(talk.contains(LATE), "{talk}");
+    // Both streams are forgotten, also that of the rows, which are there.
+    forget_streams(&loads);
+    let done = ended_late(&loads, late);
     let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
     assert_eq!(counted, [letters; 3]);
     bigquery_has_each_once(&loads, 2000, letters);
@@ -293,16 +288,13 @@ fn in_bigquery_a_replay_that_comes_too_late_for_one_that_is_forgotten_reads_its_
 fn in_bigquery_a_replay_whose_streams_are_forgotten_fails_and_the_next_one_writes_the_rows() {
     let loads = Loads::start();
     let letters = refused(&loads, 2000, 77);
-    let order =
-        |kind: &str, table: &str| loads.bigquery.order(&json!({ "kind": kind, "table": table }));
     // It was decided for, and has committed nothing.
-    order("uncommitted", "clickstream_batch");
+    loads.bigquery.order(&json!({ "kind": "uncommitted", "table": "clickstream_batch" }));
     let mut late = in_bigquery(&loads, "late", "TRUE");
     wait_until("a commit", || loads.bigquery.met("uncommitted") > 0);
     late.signal("-STOP");
     loads.bigquery.take_back();
-    order("expired", "clickstream_batch");
-    order("expired", "dead_letter_attempts");
+    forget_streams(&loads);
     let done = ended(in_bigquery(&loads, "other", "source_line >= 0"));
     assert_eq!(["letters", "resolved"].map(|key| count(&done, key)), [letters; 2]);
     late.signal("-CONT");
@@ -320,11 +312,7 @@ fn in_bigquery_entries_that_are_removed_from_the_ledger_are_no_gap_to_replay_in(
         let condition = format!("MOD(source_line, 3) = {third}");
         ended(in_bigquery(&loads, &format!("third-{third}"), &condition));
     }
-    loads.bigquery.order(&json!({ "kind": "unseen_table", "table": "dead_letter_attempts" }));
-    let late = in_bigquery(&loads, "late", "TRUE");
-    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
-    late.signal("-STOP");
-    loads.bigquery.take_back();
+    let late = stopped_before(&loads, "dead_letter_attempts");
     // The older one's, as by age.
     let ledger = "clickstream_analytics.load_ledger";
     let older = format!("DELETE FROM {ledger} WHERE STARTS_WITH(source, 'replay 0 ')");
@@ -333,11 +321,7 @@ fn in_bigquery_entries_that_are_removed_from_the_ledger_are_no_gap_to_replay_in(
         format!("SELECT COUNT(DISTINCT source) FROM {ledger} WHERE STARTS_WITH(source, 'replay ')");
     assert_eq!(loads.bigquery.number(&left), 1);
     ended(in_bigquery(&loads, "other", "source_line >= 0"));
-    late.signal("-CONT");
-    let talk = loads.scratch.path("late.log");
-    let done = ended(late);
-    let talk = std::fs::read_to_string(talk).unwrap();
-    assert!(talk.contains(LATE), "{talk}");
+    let done = ended_late(&loads, late);
     assert_eq!(count(&done, "letters"), 0);
     bigquery_has_each_once(&loads, 3000, letters);
 }
