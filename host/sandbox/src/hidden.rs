@@ -98,16 +98,15 @@ impl HiddenValues {
         if self.are_none() {
             return refused.to_vec();
         }
+        let of_messages = Parts::of(refused.iter().map(|(_, reason)| reason.message.as_bytes()));
         let quotable = self.batch.read.as_ref().map(|read| {
             let mut texts = Vec::new();
             for column in read {
                 texts_of(column, row..row + 1, &mut texts);
             }
-            let messages = refused.iter().map(|(_, reason)| reason.message.as_bytes());
-            common(messages, texts.iter().map(String::as_bytes))
+            common(&of_messages, texts.iter().map(String::as_bytes))
         });
         let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
-        let of_messages = Parts::of(refused.iter().map(|(_, reason)| reason.message.as_bytes()));
         let said: Vec<_> = of_row().filter(|(_, value)| of_messages.may_hold(value)).collect();
         let told = |(made, reason): &(u32, Reason)| {
             let mut marks = Marks::on(&reason.message, &self.names);
@@ -220,10 +219,9 @@ fn without_escaped<'a>(
 /// The parts that messages and texts have in common, but for JSON's keys: what a message quotes may be cut, so it is
 /// not looked for as a whole.
 fn common<'a>(
-    messages: impl Iterator<Item = &'a [u8]>,
+    of_messages: &Parts,
     texts: impl Iterator<Item = &'a [u8]>,
 ) -> HashSet<[u8; LEAST_BYTES]> {
-    let of_messages = Parts::of(messages);
     let mut common = HashSet::new();
     for text in texts {
         let text = without_keys(text);
