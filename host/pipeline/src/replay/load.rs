@@ -1,8 +1,8 @@
 //! A page's rows, and the attempts at its letters, as one load under a number.
 //!
 //! Of replays into one table any number may be at it at once, and each page is the load of a number: the one
-//! above all under which something was loaded before. As of the loads of one object, one is decided for, whoever else is at
-//! it. So what a replay has read holds as long as its load counts: between the two no other replay has
+//! above all under which something was loaded before. As of the loads of one object, one is decided for, whoever
+//! else is at it. So what a replay has read holds as long as its load counts: between the two no other replay has
 //! written. Step by step: what if the replay is killed right here, what if another does the same now?
 //!
 //! 1. The number is looked for ([`free_number`]). What a killed replay was decided for is completed by that
@@ -22,8 +22,9 @@
 //! Entries that somebody removes from the ledger are no gap to load under, or a replay that began before and is at a
 //! number above would not find this one's taken. But the number on top may come again. What was written under it
 //! stays: in BigQuery streams add to it, and in Cloud Storage the files have other names. On a disk a load without an
-//! entry has not happened, and its files go, so there no number is to come again. Where the last entries are removed
-//! while a replay runs, one that begins then finds another number, and both may write the same rows.
+//! entry has not happened, and its files go, so there no number is to come again. Where the last entries, or all of
+//! the first [`ASKED`], are removed while a replay runs, one that begins then finds a lower number, and both may write
+//! the same rows.
 
 use std::ops::Range;
 
