@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_tables::ledger::Committed;
+use clickmill_tables::ledger::{Committed, TABLE};
 
 /// The decision's name in its load's staging folder.
 const DECISION: &str = "decision.json";
@@ -52,6 +52,15 @@ const ENTRY: &str = "entry.parquet";
 pub(super) struct Decision {
     /// From where to where, in this order.
     moves: Vec<(String, String)>,
+}
+
+impl Decision {
+    /// Whether a load may have decided so: it moves what is its own, and its entry last.
+    fn is_of(&self, staging: &Path, id: &str) -> bool {
+        let (own, entry) = (format!("{staging}/"), format!("/{TABLE}/{id}.parquet"));
+        self.moves.iter().all(|(from, _)| from.starts_with(&own))
+            && self.moves.last().is_some_and(|(_, to)| to.ends_with(&entry))
+    }
 }
 
 /// Whether a file of the staging folder is a load's decision.
@@ -150,7 +159,8 @@ impl Warehouse {
         }
     }
 
-    /// The decision of a load, where there is one.
+    /// The decision of a load, where there is one. A damaged one is set aside: nobody could carry it out, and
+    /// the object is loaded anew.
     async fn decision(&self, id: &str) -> Result<Option<Decision>, WarehouseError> {
         let path = self.decision_path(id);
         let failed = |source| self.failed(format!("read `{path}`"), source);
@@ -159,10 +169,12 @@ impl Warehouse {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let parsed = serde_json::from_slice(&bytes);
-        parsed
-            .map(Some)
-            .map_err(|error| failed(Error::Generic { store: "JSON", source: error.into() }))
+        match serde_json::from_slice::<Decision>(&bytes) {
+            Ok(decision) if decision.is_of(&self.staging(id), id) => return Ok(Some(decision)),
+            Ok(_) => self.set_aside(&path, "its moves are not those of this load").await?,
+            Err(error) => self.set_aside(&path, &error.to_string()).await?,
+        }
+        Ok(None)
     }
 
     /// Whether a load has happened, whose decision was read *before* this is asked: its moves are made.

@@ -144,6 +144,31 @@ async fn what_was_swept_is_not_decided_for_and_the_object_is_loaded_anew() {
 }
 
 #[tokio::test]
+async fn what_is_no_decision_of_this_load_is_set_aside_and_the_object_is_loaded_anew() {
+    let others = |from: &str, to: &str| format!(r#"{{"moves":[["{from}","{to}"]]}}"#);
+    let ledger = format!("d/load_ledger/{ID}.parquet");
+    for damaged in [
+        String::new(),
+        r#"{"moves":["#.to_owned(),
+        r#"{"moves":[]}"#.to_owned(),
+        others("_state/key", &ledger),
+        others("_staging/../_state/key", &ledger),
+        others(&format!("_staging/{ID}/1/rows"), "d/t/rows"),
+    ] {
+        let scratch = Scratch::new();
+        let warehouse = &scratch.warehouse;
+        warehouse.store.put(&Path::from("_state/key"), "theirs".into()).await.unwrap();
+        let next = scratch.stage("2").await;
+        let path = warehouse.decision_path(ID);
+        warehouse.store.put(&path, damaged.clone().into()).await.unwrap();
+        assert!(!warehouse.happened(ID, &scratch.table).await.unwrap(), "{damaged}");
+        assert_eq!(scratch.decide(&next, "2").await, Committed::Now, "{damaged}");
+        warehouse.store.delete(&Path::from("_state/key")).await.unwrap();
+        scratch.is_of("2").await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_decided_is_swept_once_it_has_happened() {
     let scratch = Scratch::new();
     let warehouse = &scratch.warehouse;
