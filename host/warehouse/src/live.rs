@@ -167,8 +167,9 @@ impl Live {
             let _ = answer.send(this.write(&runtime, &batches));
         });
         let ended = || {
-            let source = io::Error::other("the thread that writes has panicked");
-            self.warehouse.disk_failed(format!("write to `{}`", self.table), source)
+            // Nothing will be written any more: it is not tried again.
+            let source = ParquetError::General("the thread that writes has panicked".to_owned());
+            self.warehouse.unwritten(&self.table, source)
         };
         self.writer.send(task).map_err(|_| ended())?;
         written.await.map_err(|_| ended())?
@@ -302,7 +303,24 @@ impl Warehouse {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_not_held_for_a_writer_that_has_panicked() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let schema: SchemaRef = Schema::new(vec![Field::new("a", DataType::Utf8, true)]).into();
+        let live = Live::open(&warehouse, &table, schema.clone(), &[], "p").await.unwrap();
+        live.writer.send(Box::new(|| panic!("a bug"))).unwrap();
+        for _ in 0..2 {
+            let rows = [RecordBatch::new_empty(schema.clone())];
+            let error = live.append(&rows).await.unwrap_err();
+            assert!(!error.is_transient(), "{error}");
+        }
+    }
 
     #[test]
     fn no_session_begins_without_its_claim() {
