@@ -11,7 +11,9 @@ pub(super) struct Gzip<R>(State<R>);
 enum State<R> {
     /// Within a member.
     Member(Box<GzDecoder<R>>),
-    /// Behind all of them.
+    /// Behind the last one, where there is more.
+    Padding(R),
+    /// Behind all of it.
     Ended,
 }
 
@@ -22,29 +24,35 @@ impl<R: BufRead> Gzip<R> {
 }
 
 impl<R: BufRead> Read for Gzip<R> {
+    /// After an error it goes on where it was: a read that was interrupted is asked for again.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let State::Member(member) = &mut self.0 else { return Ok(0) };
-            let got = member.read(buffer)?;
-            if got > 0 || buffer.is_empty() {
-                return Ok(got);
-            }
-            let State::Member(member) = std::mem::replace(&mut self.0, State::Ended) else {
-                return Ok(0);
+            let next = match &mut self.0 {
+                State::Member(member) => {
+                    let got = member.read(buffer)?;
+                    if got > 0 || buffer.is_empty() {
+                        return Ok(got);
+                    }
+                    member.get_mut().fill_buf()?.first().copied()
+                }
+                State::Padding(input) => {
+                    padding(input)?;
+                    None
+                }
+                State::Ended => return Ok(0),
             };
-            let mut input = member.into_inner();
-            let next = input.fill_buf()?.first().copied();
-            match next {
-                None => return Ok(0),
-                Some(0) => return padding(input).map(|()| 0),
-                Some(_) => *self = Self::new(input),
+            let before = std::mem::replace(&mut self.0, State::Ended);
+            match (before, next) {
+                (State::Member(member), Some(0)) => self.0 = State::Padding(member.into_inner()),
+                (State::Member(member), Some(_)) => *self = Self::new(member.into_inner()),
+                _ => {}
             }
         }
     }
 }
 
 /// Reads to the end of what has to be zeros.
-fn padding(mut input: impl BufRead) -> io::Result<()> {
+fn padding(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let bytes = input.fill_buf()?;
         if bytes.iter().any(|byte| *byte != 0) {
@@ -60,6 +68,7 @@ fn padding(mut input: impl BufRead) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::io::{BufReader, Write};
 
     use flate2::Compression;
@@ -91,6 +100,34 @@ mod tests {
             }
             let empty = [&one[..], &compressed(b""), &two].concat();
             assert_eq!(read(&empty, buffer), Ok("a,b\n1,2\n".to_owned()));
+        }
+    }
+
+    /// Pieces, before each of which a read is interrupted.
+    struct Interrupted(VecDeque<Vec<u8>>, bool);
+
+    impl Read for Interrupted {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            self.1 = !self.1;
+            if self.1 {
+                return self.0.pop_front().map_or(Ok(0), |piece| piece.as_slice().read(buffer));
+            }
+            Err(ErrorKind::Interrupted.into())
+        }
+    }
+
+    #[test]
+    fn where_a_read_is_interrupted_between_members_it_goes_on() {
+        let (one, two) = (compressed(b"a,b\n"), compressed(b"1,2\n"));
+        for (more, is_fine) in [(&[0, 0][..], true), (&[0, 7], false)] {
+            let pieces = [&one, &two, &[0][..], more].map(<[u8]>::to_vec);
+            let mut text = String::new();
+            let input = BufReader::new(Interrupted(pieces.into(), false));
+            let read = Gzip::new(input).read_to_string(&mut text);
+            assert_eq!(read.is_ok().then_some(text), is_fine.then(|| "a,b\n1,2\n".to_owned()));
         }
     }
 
