@@ -315,12 +315,15 @@ static const column *column_in(const batch *in, const column *parent, cm_text na
   return NULL;
 }
 
-// The column of a path, through records that are no lists; null where one of them is null or there is none.
+// The column of a path, through records that are no lists; null where one of them is null.
 static const column *column_at(const batch *in, const char *path, uint32_t index) {
+  const char *rest = path;
   for (const column *c = NULL;;) {
-    c = column_in(in, c, first_name(path, &path));
-    if (!c || !path) return c;
-    if (c->offsets.is_there || c->values.tag != RECORDS || !is_valid(c, index)) return NULL;
+    c = column_in(in, c, first_name(rest, &rest));
+    if (c && !rest) return c;
+    if (!c || c->offsets.is_there || c->values.tag != RECORDS)
+      cm_fail("`%s` is not read: add `cm_reads(config, \"%s\", …)` to `configure`", path, path);
+    if (!is_valid(c, index)) return NULL;
   }
 }
 
@@ -527,12 +530,15 @@ cm_value cm_get(const cm_row *row, const char *path) {
   const column *c = column_at(&row->in, path, row->index);
   return c ? value_at(&row->in, c, row->index) : cm_null();
 }
-// The value in a column of single values, null where it is of another kind.
+// The value in a column of single values of a kind.
 static cm_value get(const cm_row *row, const char *path, cm_kind kind) {
   const column *c = column_at(&row->in, path, row->index);
-  if (!c || c->offsets.is_there || c->values.tag == RECORDS || !is_valid(c, row->index)) return cm_null();
-  cm_value value = scalar(c, row->index);
-  return value.kind == kind ? value : cm_null();
+  if (!c) return cm_null();
+  bool single = !c->offsets.is_there && c->values.tag != RECORDS;
+  if (single && !is_valid(c, row->index)) return cm_null();
+  cm_value value = single ? scalar(c, row->index) : cm_null();
+  if (value.kind != kind) cm_fail("`%s` has values of another type than it is read as", path);
+  return value;
 }
 cm_text cm_get_text(const cm_row *row, const char *path) {
   cm_value value = get(row, path, CM_IS_TEXT);
@@ -681,6 +687,7 @@ EXPORT("describe") manifest *describe(void) {
 
 EXPORT("configure") configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
   cm_config c = config_of(text, length, available, count);
+  if (!clickmill_plugin.row) cm_problem(&c, "`clickmill_plugin` has no function: set `.row`");
   memset(&answered, 0, sizeof(answered));
   configured *to = &answered.configured;
   if (c.problems.length) {

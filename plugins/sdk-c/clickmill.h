@@ -105,7 +105,8 @@ void cm_multiplies(cm_config *);
 
 typedef struct cm_row cm_row;
 
-// The row's value in a column. Null, or not there, where it is null or there is no such column of the type.
+// The row's value in a column. Null, or not there, where it is null. To ask for one that `configure` does not announce,
+// or as another type than it has, is a mistake of the plugin: it ends the call.
 cm_text cm_get_text(const cm_row *, const char *path); // of text, JSON and blobs
 bool cm_get_int64(const cm_row *, const char *path, int64_t *to); // also of dates and times
 bool cm_get_float64(const cm_row *, const char *path, double *to);
@@ -170,6 +171,11 @@ extern const cm_plugin clickmill_plugin;
 
 void cm_at(const char *file, int line);
 #ifndef CLICKMILL_SDK
+#define cm_get(row, path) (cm_at(__FILE__, __LINE__), cm_get(row, path))
+#define cm_get_text(row, path) (cm_at(__FILE__, __LINE__), cm_get_text(row, path))
+#define cm_get_int64(row, path, to) (cm_at(__FILE__, __LINE__), cm_get_int64(row, path, to))
+#define cm_get_float64(row, path, to) (cm_at(__FILE__, __LINE__), cm_get_float64(row, path, to))
+#define cm_get_boolean(row, path, to) (cm_at(__FILE__, __LINE__), cm_get_boolean(row, path, to))
 #define cm_set(row, path, ...) (cm_at(__FILE__, __LINE__), cm_set(row, path, __VA_ARGS__))
 #define cm_set_text(row, path, ...) (cm_at(__FILE__, __LINE__), cm_set_text(row, path, __VA_ARGS__))
 #define cm_emit(row) (cm_at(__FILE__, __LINE__), cm_emit(row))

@@ -89,18 +89,22 @@ func (b *batch) find(parent int, name string) int {
 	return -1
 }
 
-// at is the column of a path, through records that are no lists; -1 where one of them is null or there is none.
+// at is the column of a path, through records that are no lists; -1 where one of them is null. It panics where none is
+// read there: a mistake of the plugin.
 func (b *batch) at(path string, index int) int {
+	rest := path
 	for at := -1; ; {
-		name, rest, more := strings.Cut(path, ".")
-		at = b.find(at, name)
-		if at < 0 || !more {
+		name, below, more := strings.Cut(rest, ".")
+		if at = b.find(at, name); at >= 0 && !more {
 			return at
 		}
-		if c := &b.columns[at]; c.kind != Record || c.offsets != nil || !c.isValid(index) {
+		if at < 0 || b.columns[at].kind != Record || b.columns[at].offsets != nil {
+			panic(fmt.Sprintf("`%s` is not read: add setup.Reads(%q, …) to Configure", path, path))
+		}
+		if !b.columns[at].isValid(index) {
 			return -1
 		}
-		path = rest
+		rest = below
 	}
 }
 

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Row is one row of a batch. Columns are named by path, through records that are no lists: `user.email`.
+// Row is one row of a batch. Columns are named by path, through records that are no lists: `user.email`. To ask for one
+// that Configure does not announce, or as another type than it has, is a mistake of the plugin: it panics.
 //
 // Values are nil, bool, int64, float64, Decimal, string, []byte, []any for lists, and map[string]any for records.
 // Dates are days since 1970-01-01, times of day microseconds since midnight, datetimes and timestamps
@@ -14,6 +15,7 @@ type Row struct {
 	batch      *batch
 	index      int
 	writes     []Column
+	roots      []*node
 	multiplies bool
 	made       made
 	emitted    []made
@@ -26,7 +28,7 @@ type made struct {
 	refused *Refusal
 }
 
-// Value is the row's value in a column, whatever it is; nil where it is null or there is no such column.
+// Value is the row's value in a column, whatever it is; nil where it is null.
 func (r *Row) Value(path string) any {
 	if c := r.batch.at(path, r.index); c >= 0 {
 		return r.batch.value(c, r.index)
@@ -34,13 +36,13 @@ func (r *Row) Value(path string) any {
 	return nil
 }
 
-// Text is the row's text in a column of text or JSON; false where it is null or there is no such column.
+// Text is the row's text in a column of text or JSON; false where it is null.
 func (r *Row) Text(path string) (string, bool) { return get[string](r, path) }
 
-// Int64 is the row's integer in a column, also of dates and times; false where it is null or there is no such one.
+// Int64 is the row's integer in a column, also of dates and times; false where it is null.
 func (r *Row) Int64(path string) (int64, bool) { return get[int64](r, path) }
 
-// Decimal is the row's exact number in a column; false where it is null or there is no such column.
+// Decimal is the row's exact number in a column; false where it is null.
 func (r *Row) Decimal(path string) (Decimal, bool) { return get[Decimal](r, path) }
 
 // RequireText is the row's text in a column; where it is null the error refuses the row, with code `required`.
@@ -49,15 +51,19 @@ func (r *Row) RequireText(path string) (string, error) { return require[string](
 // RequireInt64 is the row's integer in a column; where it is null the error refuses the row, with code `required`.
 func (r *Row) RequireInt64(path string) (int64, error) { return require[int64](r, path) }
 
-// Float64 is the row's number in a column; false where it is null or there is no such column.
+// Float64 is the row's number in a column; false where it is null.
 func (r *Row) Float64(path string) (float64, bool) { return get[float64](r, path) }
 
-// Boolean is the row's boolean in a column; false, false where it is null or there is no such column.
+// Boolean is the row's boolean in a column; false, false where it is null.
 func (r *Row) Boolean(path string) (value, ok bool) { return get[bool](r, path) }
 
 func get[T any](r *Row, path string) (T, bool) {
-	value, ok := r.Value(path).(T)
-	return value, ok
+	value := r.Value(path)
+	typed, ok := value.(T)
+	if !ok && value != nil {
+		panic(fmt.Sprintf("`%s` has values of %T, not of %T", path, value, typed))
+	}
+	return typed, ok
 }
 
 func require[T any](r *Row, path string) (T, error) {
@@ -75,10 +81,16 @@ func (r *Row) IngestTime() int64 { return r.batch.ingestTime }
 // was announced is set whole. A field that was announced without its record is set by path; where that leads
 // through a list, with a list that has a value for each element.
 //
-// It panics where the column was not announced: a mistake of the plugin.
+// It panics where the column was not announced, or as another type: a mistake of the plugin.
 func (r *Row) Set(path string, value any) {
 	for _, column := range r.writes {
 		if column.Path == path {
+			// Here for the line of the author's. Below a record it is looked at with the record.
+			for _, root := range r.roots {
+				if root.path == path {
+					root.check(value)
+				}
+			}
 			if r.made.sets == nil {
 				r.made.sets = map[string]any{}
 			}
@@ -145,7 +157,7 @@ func process(config []byte, in *batch) output {
 		}
 		rows++
 	}
-	row := Row{batch: in, writes: setup.writes, multiplies: setup.multiplies}
+	row := Row{batch: in, writes: setup.writes, roots: roots, multiplies: setup.multiplies}
 	for index := range in.rows {
 		row.index, row.made, row.emitted = index, made{}, row.emitted[:0]
 		err := rowSafely(transform, &row)

@@ -56,6 +56,10 @@ func row(_ *struct{}, row *clickmill.Row) error {
 	case "another type":
 		row.Set("what", 7)
 		return nil
+	case "unread":
+		what, _ = row.Text("wath")
+	case "another read":
+		_, _ = row.Int64("what")
 	case "exit":
 		os.Exit(1)
 	case "file":
@@ -100,6 +104,8 @@ const GO_CASES: &str = r#"{
     {"input": {"what": "error"}, "rejected": "exception"},
     {"input": {"what": "unannounced"}, "rejected": "exception"},
     {"input": {"what": "another type"}, "rejected": "exception"},
+    {"input": {"what": "unread"}, "rejected": "exception"},
+    {"input": {"what": "another read"}, "rejected": "exception"},
     {"input": {"what": "exit"}, "rejected": "plugin_trap"},
     {"input": {"what": "file"}, "rejected": "no_file"},
     {"input": {"what": "variable"}, "output": {"what": "PATH"}},
@@ -153,6 +159,9 @@ static void row(cm_row *row) {
     cm_set(row, "what", cm_integer(7));
     return;
   }
+  int64_t number;
+  if (!strcmp(word, "unread")) what = cm_get_text(row, "wath");
+  if (!strcmp(word, "another read")) cm_get_int64(row, "what", &number);
   if (!strcmp(word, "fail")) cm_fail("as asked");
   if (!strcmp(word, "exit")) exit(1);
   if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
@@ -197,6 +206,8 @@ const C_CASES: &str = r#"{
     {"input": {"what": "nowhere"}, "rejected": "plugin_trap"},
     {"input": {"what": "unannounced"}, "rejected": "plugin_trap"},
     {"input": {"what": "another type"}, "rejected": "plugin_trap"},
+    {"input": {"what": "unread"}, "rejected": "plugin_trap"},
+    {"input": {"what": "another read"}, "rejected": "plugin_trap"},
     {"input": {"what": "exit"}, "rejected": "plugin_trap"},
     {"input": {"what": "file"}, "rejected": "no_file"},
     {"input": {"what": "variable"}, "output": {"what": "path"}},
@@ -255,7 +266,7 @@ fn mistakes(
     Some(told.collect())
 }
 
-/// A panic of the language's own is told at its place.
+/// A panic, of the language's own or of the SDK's, is told at its place.
 #[test]
 fn a_panic_in_go_is_told_with_its_line() {
     let panics = [
@@ -263,6 +274,10 @@ fn a_panic_in_go_is_told_with_its_line() {
         ("divide", "divide by zero"),
         ("index", "index out of range"),
         ("nowhere", "nil pointer"),
+        ("unannounced", "`elsewhere` is set but not announced"),
+        ("another type", "`what` is announced with another type than 7"),
+        ("unread", "`wath` is not read: add setup.Reads"),
+        ("another read", "`what` has values of string, not of int64"),
     ];
     let test = "a_panic_in_go_is_told_with_its_line";
     let case = |what: &str| format!("case \"{what}\":");
@@ -278,13 +293,14 @@ fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
 }
 
-/// What the SDK is told, an assertion, and what checks find, are told at their place. A trap of the machine's own, as
-/// `wild` makes, has none.
+/// What the SDK is told, an assertion, and what checks find, are told at their place.
 #[test]
 fn a_mistake_in_c_is_told_with_its_line() {
     let wrong = [
         ("unannounced", "is set but not announced"),
         ("another type", "is announced with another type"),
+        ("unread", "`wath` is not read: add `cm_reads"),
+        ("another read", "`what` has values of another type"),
         ("fail", "as asked"),
         ("assert", "Assertion failed: !always"),
         ("divide", "division by zero"),
@@ -302,6 +318,19 @@ fn a_mistake_in_c_is_told_with_its_line() {
         };
         assert!(is_at(case) || is_at(case + 1), "at line {case}: {message}");
     }
+}
+
+/// A trap of the machine's own has no line: it is told by what it comes from.
+#[test]
+fn a_trap_in_c_is_told_by_what_it_comes_from() {
+    let rows = ["wild", "exit"];
+    let Some((_, letters)) = C.letters("a_trap_in_c_is_told_by_what_it_comes_from", &rows) else {
+        return;
+    };
+    for (letter, why) in letters.iter().zip(["a wild pointer", "it ended itself, as by `exit`"]) {
+        assert!(letter["message"].as_str().unwrap().contains(why), "{letters:#?}");
+    }
+    assert_eq!(letters.len(), rows.len(), "{letters:#?}");
 }
 
 /// Of what a configuration takes, a batch has the most left.

@@ -112,6 +112,11 @@ impl<'a> Record<'a> {
     }
 
     /// The column of a field, and which of its values is this record's.
+    pub(crate) fn column(&self, path: &str) -> Option<(&'a Column, usize)> {
+        self.find(path).map(|(at, index)| (&self.batch.columns[at], index))
+    }
+
+    /// The same, with the column's place in the batch.
     fn find(&self, path: &str) -> Option<(usize, usize)> {
         let columns = &self.batch.columns;
         let mut parent = self.at;

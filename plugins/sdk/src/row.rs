@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::record::{List, Record};
 use crate::tree::{self, Root};
 use crate::{
-    Batch, ColumnSpec, Decimal, Fault, Needs, Output, Plugin, Problems, Rejection, Secret, Value,
+    Batch, Column, ColumnSpec, DataType, Decimal, Fault, Needs, Output, Plugin, Problems,
+    Rejection, Secret, Value, is_within,
 };
 
 /// A plugin that works on one row at a time. Every `RowPlugin` is a [`Plugin`].
@@ -69,7 +70,7 @@ impl<T: RowPlugin> Plugin for T {
     }
 
     fn process(&self, batch: Batch) -> Result<Output, Fault> {
-        let Needs { writes, multiplies, .. } = self.needs();
+        let Needs { reads, writes, multiplies, .. } = self.needs();
         let rows = batch.rows as usize;
         let mut roots = tree::roots(&writes, &batch, rows);
         let mut output = Output::new(Vec::with_capacity(writes.len()));
@@ -80,8 +81,15 @@ impl<T: RowPlugin> Plugin for T {
             let record = Record::row(&batch, index);
             let ingest_time = batch.ingest_time;
             made.dropped = false;
-            let mut row =
-                Row { record, ingest_time, roots: &roots, writes: &writes, multiplies, made };
+            let mut row = Row {
+                record,
+                ingest_time,
+                roots: &roots,
+                reads: &reads,
+                writes: &writes,
+                multiplies,
+                made,
+            };
             let outcome = self.row(&mut row);
             made = row.made;
             let mut end = |values: &mut [Option<Value>], becomes: Becomes| {
@@ -138,10 +146,14 @@ impl Refusal {
 }
 
 /// One row of a batch, as a [`RowPlugin`] sees it. Fields of records are named by path: `user.email`.
+///
+/// To ask for a column that [`RowPlugin::needs`] does not announce, or as another type than it has, panics: a
+/// mistake of the plugin, which the host reports with its message and the file and line of the call.
 pub struct Row<'a> {
     record: Record<'a>,
     ingest_time: i64,
     roots: &'a [Root],
+    reads: &'a [ColumnSpec],
     writes: &'a [ColumnSpec],
     multiplies: bool,
     made: Made,
@@ -197,88 +209,149 @@ impl Made {
 }
 
 impl<'a> Row<'a> {
-    /// The row's text in a column: `None` where it is null or there is no such text column.
+    /// The column of a path, of single values of a type, and which of them is the row's.
+    #[track_caller]
+    fn single(&self, path: &str, wanted: DataType) -> Option<(&'a Column, usize)> {
+        let (column, index) = self.read(path)?;
+        let (kind, is_list) = (column.values.data_type(), column.offsets.is_some());
+        if is_list || kind != wanted {
+            let list = if is_list { "a list of " } else { "" };
+            panic!("`{path}` is {list}{kind:?}, not {wanted:?}");
+        }
+        Some((column, index))
+    }
+
+    /// The column of a path. `None` where it is announced and a test has not given it.
+    #[track_caller]
+    fn read(&self, path: &str) -> Option<(&'a Column, usize)> {
+        let found = self.record.column(path);
+        if found.is_none() && !self.lacks(path) {
+            panic!("`{path}` is not read: add `.reads(\"{path}\", …)` to `needs`");
+        }
+        found
+    }
+
+    /// Whether the batch lacks a column that is announced, with all below it.
+    fn lacks(&self, path: &str) -> bool {
+        let root = path.split_once('.').map_or(path, |(root, _)| root);
+        self.record.column(root).is_none()
+            && self.reads.iter().any(|read| is_within(&read.path, root))
+    }
+
+    /// The row's text in a column: `None` where it is null.
+    #[track_caller]
     pub fn text(&self, column: &str) -> Option<&'a str> {
-        self.record.text(column)
+        let (column, index) = self.single(column, DataType::Text)?;
+        column.text(index)
     }
 
     /// The row's text in a column; a null refuses the row with code `required`.
+    #[track_caller]
     pub fn require_text(&self, column: &str) -> Result<&'a str, Refusal> {
         self.text(column).ok_or_else(|| required(column))
     }
 
-    /// The row's integer in a column: `None` where it is null or there is no such integer column.
+    /// The row's integer in a column: `None` where it is null.
+    #[track_caller]
     pub fn int64(&self, column: &str) -> Option<i64> {
-        self.record.int64(column)
+        let (column, index) = self.single(column, DataType::Int64)?;
+        column.int64(index)
     }
 
     /// The row's integer in a column; a null refuses the row with code `required`.
+    #[track_caller]
     pub fn require_int64(&self, column: &str) -> Result<i64, Refusal> {
         self.int64(column).ok_or_else(|| required(column))
     }
 
-    /// The row's number in a column: `None` where it is null or there is no such number column.
+    /// The row's number in a column: `None` where it is null.
+    #[track_caller]
     pub fn float64(&self, column: &str) -> Option<f64> {
-        self.record.float64(column)
+        let (column, index) = self.single(column, DataType::Float64)?;
+        column.float64(index)
     }
 
-    /// The row's exact number in a column: `None` where it is null or there is no such column.
+    /// The row's exact number in a column: `None` where it is null.
+    #[track_caller]
     pub fn decimal(&self, column: &str) -> Option<Decimal> {
-        self.record.decimal(column)
+        let (column, index) = self.single(column, DataType::Decimal)?;
+        column.decimal(index)
     }
 
     /// The row's exact number in a column; a null refuses the row with code `required`.
+    #[track_caller]
     pub fn require_decimal(&self, column: &str) -> Result<Decimal, Refusal> {
         self.decimal(column).ok_or_else(|| required(column))
     }
 
-    /// The row's boolean in a column: `None` where it is null or there is no such boolean column.
+    /// The row's boolean in a column: `None` where it is null.
+    #[track_caller]
     pub fn boolean(&self, column: &str) -> Option<bool> {
-        self.record.boolean(column)
+        let (column, index) = self.single(column, DataType::Boolean)?;
+        column.boolean(index)
     }
 
     /// The row's date in a column, in days since 1970-01-01.
+    #[track_caller]
     pub fn date(&self, column: &str) -> Option<i32> {
-        self.record.date(column)
+        let (column, index) = self.single(column, DataType::Date)?;
+        column.date(index)
     }
 
     /// The row's time of day in a column, in microseconds since midnight.
+    #[track_caller]
     pub fn time(&self, column: &str) -> Option<i64> {
-        self.record.time(column)
+        let (column, index) = self.single(column, DataType::Time)?;
+        column.time(index)
     }
 
     /// The row's day and time of day in a column, in microseconds since 1970-01-01T00:00:00, in no zone.
+    #[track_caller]
     pub fn datetime(&self, column: &str) -> Option<i64> {
-        self.record.datetime(column)
+        let (column, index) = self.single(column, DataType::Datetime)?;
+        column.datetime(index)
     }
 
     /// The row's instant in a column, in microseconds since 1970-01-01T00:00:00Z.
+    #[track_caller]
     pub fn timestamp(&self, column: &str) -> Option<i64> {
-        self.record.timestamp(column)
+        let (column, index) = self.single(column, DataType::Timestamp)?;
+        column.timestamp(index)
     }
 
     /// The row's JSON in a column, as its text.
+    #[track_caller]
     pub fn json(&self, column: &str) -> Option<&'a str> {
-        self.record.json(column)
+        let (column, index) = self.single(column, DataType::Json)?;
+        column.json(index)
     }
 
-    /// The row's record in a column: `None` where it is null or there is no such record.
+    /// The row's record in a column: `None` where it is null.
+    #[track_caller]
     pub fn record(&self, column: &str) -> Option<Record<'a>> {
+        self.single(column, DataType::Record)?;
         self.record.record(column)
     }
 
-    /// The row's list in a column: empty where there is no such repeated column.
+    /// The row's list in a column.
+    #[track_caller]
     pub fn list(&self, column: &str) -> List<'a> {
+        if self.read(column).is_some_and(|(column, _)| column.offsets.is_none()) {
+            panic!("`{column}` is not a list");
+        }
         self.record.list(column)
     }
 
     /// The row's value in a column, whatever it is.
+    #[track_caller]
     pub fn value(&self, column: &str) -> Value {
+        self.read(column);
         self.record.value(column)
     }
 
     /// The row's value in a column as a type of your own, by serde: see [`Value::to`]. What does not fit
     /// refuses the row with code `wrong_type`.
+    #[track_caller]
     pub fn get<T: DeserializeOwned>(&self, column: &str) -> Result<T, Refusal> {
         self.value(column)
             .to()

@@ -141,11 +141,22 @@ impl RowPlugin for Mistaken {
     }
 
     fn needs(&self) -> Needs {
-        Needs::new().reads("id", DataType::Text).writes("n", DataType::Int64)
+        Needs::new()
+            .reads("id", DataType::Text)
+            .reads("no", DataType::Text)
+            .reads("user.name", DataType::Text)
+            .writes("n", DataType::Int64)
     }
 
     fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal> {
+        // What is announced and no test gives is null.
+        assert_eq!((row.text("no"), row.text("user.name")), (None, None));
         match self.0.as_str() {
+            "unread" => drop(row.text("di")),
+            "another read" => drop(row.require_decimal("id")?),
+            "no record" => drop(row.text("id.name")),
+            "no list" => drop(row.list("id")),
+            "any" => drop(row.value("di")),
             "name" => row.set("m", 1i64),
             "type" => row.set("n", "one"),
             "serde" => row.set_typed("m", &1i64),
@@ -170,7 +181,9 @@ fn a_mistake_is_told_with_the_line_of_the_author() {
             before(info);
         }
     }));
-    for mistake in ["name", "type", "serde", "emit"] {
+    let mistakes =
+        ["name", "type", "serde", "emit", "unread", "another read", "no record", "no list", "any"];
+    for mistake in mistakes {
         let config = format!(r#"{{ "mistake": "{mistake}" }}"#);
         let columns = columns(&types);
         let ran = std::panic::catch_unwind(move || testing::run::<Mistaken>(&config, columns));
@@ -178,6 +191,6 @@ fn a_mistake_is_told_with_the_line_of_the_author() {
     }
     let said = SAID.lock().unwrap();
     let lines: Vec<&str> = said.iter().map(|said| said.lines().next().unwrap()).collect();
-    assert_eq!(lines.len(), 4);
+    assert_eq!(lines.len(), mistakes.len());
     assert!(lines.iter().all(|line| line.contains("row/tests.rs:")), "{lines:?}");
 }
