@@ -50,13 +50,21 @@ export function configure(own, config) {
   return { config: read, needs };
 }
 
+/** What a plugin's function returns would be lost without a word. */
+function returnsNothing(returned, over) {
+  if (returned instanceof Promise) throw new TypeError("a plugin waits for nothing: its function is not async");
+  if ((returned ?? over) !== over) {
+    throw new TypeError("the plugin's function returns a value, which would be lost: set columns with `set`");
+  }
+}
+
 /** Transforms one batch. */
 export function process(own, { config, needs }, batch) {
   const read = readers(batch.columns);
   const roots = rootsOf(needs.writes, read);
   if (own.columns) {
     const columns = new Batch(batch, read, roots);
-    own.columns(columns, config);
+    returnsNothing(own.columns(columns, config), columns);
     return Batch.answer(columns);
   }
   const output = { cameFrom: needs.multiplies ? [] : null, columns: [], rejections: [], dropped: [] };
@@ -81,9 +89,7 @@ export function process(own, { config, needs }, batch) {
     made.dropped = false;
     made.refusal = null;
     try {
-      if (own.row(row, config) instanceof Promise) {
-        throw new TypeError("a plugin waits for nothing: its function is not async");
-      }
+      returnsNothing(own.row(row, config), row);
       if (made.rows.length > 0 && (made.values.length > 0 || made.dropped)) {
         throw new TypeError("a row is set or filtered out after the last one was emitted");
       }

@@ -29,6 +29,7 @@ export default plugin({
     if (what === "clock") Date.now();
     if (what === "print") console.log("printed");
     if (what === "exit") process.exit(1);
+    if (what === "return") return { what: "lost" };
     row.set("what", what.toUpperCase());
   },
 });

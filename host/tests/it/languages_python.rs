@@ -45,6 +45,8 @@ def hostile(row: Row) -> None:
         print("printed")
     if what == "exit":
         sys.exit(1)
+    if what == "return":
+        return {"what": "lost"}
     row["what"] = what.upper()
 "#,
 };

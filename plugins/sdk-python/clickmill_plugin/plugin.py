@@ -172,10 +172,12 @@ def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch)
 
 
 def _call(plugin: Plugin, over: Any, config: Any) -> None:
-    if plugin.config is NoConfig:
-        plugin.function(over)
-    else:
-        plugin.function(over, config)
+    arguments = (over,) if plugin.config is NoConfig else (over, config)
+    returned = plugin.function(*arguments)
+    # It would be lost without a word; a generator or a coroutine would not even have run.
+    if returned is not None and returned is not over:
+        name, kind = plugin.function.__name__, type(returned).__name__
+        raise TypeError(f"`{name}` returns a {kind}, which would be lost: set columns, as in `row[\"country\"] = …`")
 
 
 def world(module: Any, name: str, version: str, description: str) -> type:
