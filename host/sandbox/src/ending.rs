@@ -58,7 +58,7 @@ impl Ending {
             }
             Some(Trap::StackOverflow) => Self::trap("trapped: its call stack overflowed"),
             Some(trap) => {
-                let said = guest.last_error.clone().unwrap_or_else(|| trap.to_string());
+                let said = guest.last_error.clone().unwrap_or_else(|| in_words(*trap));
                 Self::trap(&format!("trapped: {said}"))
             }
             None if copied_too_much(error) => Self::output_too_large(output),
@@ -118,4 +118,21 @@ impl Ending {
             },
         }
     }
+}
+
+/// A trap that a plugin said nothing of before, by what such traps come from: the machine itself knows no line.
+fn in_words(trap: Trap) -> String {
+    let text = match trap {
+        Trap::MemoryOutOfBounds => {
+            "memory that it does not have was read or written, as by a wild pointer or a recursion without an end"
+        }
+        Trap::UnreachableCodeReached => {
+            "it ended itself, as by `exit`, `abort`, or a function that ends without its `return`"
+        }
+        Trap::IndirectCallToNull | Trap::BadSignature => {
+            "a function was called by a pointer that is none of such a function"
+        }
+        _ => return trap.to_string(),
+    };
+    text.to_owned()
 }
