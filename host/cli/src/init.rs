@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::new_folder::{self, DEAD_LETTER, is_there};
+use super::new_folder::{self, DEAD_LETTER, FILLED_IN, is_there};
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, lock, store};
@@ -30,37 +30,6 @@ Examples:
   clickmill init projects/my-project/subscriptions/clicks
 
 The folder has a pipeline file with its reasons in comments, the schema of its table, and a README with the next commands. What it looks at stays as it is: messages of a subscription are given back, never acknowledged.";
-
-/// What the host fills in.
-const FILLED_IN: [(&str, &str, &str); 7] = [
-    (
-        provenance::SOURCE,
-        "STRING",
-        "Where the row was read from, as uri@generation; filled by the host",
-    ),
-    (
-        provenance::SOURCE_LINE,
-        "INTEGER",
-        "Line of the object on which the row begins, from 1; filled by the host",
-    ),
-    (
-        provenance::PLUGIN_SET,
-        "STRING",
-        "Digest of the plugins and configurations that made the row; filled by the host",
-    ),
-    (provenance::INGESTED_AT, "TIMESTAMP", "When the host took the row in; filled by the host"),
-    (
-        provenance::MESSAGE_ID,
-        "STRING",
-        "The topic's number for the message the row is, the same on every delivery; filled by the host",
-    ),
-    (provenance::PUBLISH_TIME, "TIMESTAMP", "When the message was published; filled by the host"),
-    (
-        provenance::RECORD_INDEX,
-        "INTEGER",
-        "Place of the row among the rows that were made of its record, from 0; null is 0; filled by the host",
-    ),
-];
 
 /// Tables of the host's own, beside those of dead letters.
 const TABLES: [&str; 4] = ["audit_log", "load_failures", "load_ledger", "plugin_sets"];

@@ -4,10 +4,43 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Result, Write};
 use std::path::Path;
 
+use clickmill_core::schema::provenance;
+
 use super::Failure;
 
 /// The schema of the dead-letter table, which a folder with a pipeline has.
 pub(super) const DEAD_LETTER: &str = include_str!("../../../schemas/dead_letter.json");
+
+/// What the host fills in of a table: name, type, and what it is.
+pub(super) const FILLED_IN: [(&str, &str, &str); 7] = [
+    (
+        provenance::SOURCE,
+        "STRING",
+        "Where the row was read from, as uri@generation; filled by the host",
+    ),
+    (
+        provenance::SOURCE_LINE,
+        "INTEGER",
+        "Line of the object on which the row begins, from 1; filled by the host",
+    ),
+    (
+        provenance::PLUGIN_SET,
+        "STRING",
+        "Digest of the plugins and configurations that made the row; filled by the host",
+    ),
+    (provenance::INGESTED_AT, "TIMESTAMP", "When the host took the row in; filled by the host"),
+    (
+        provenance::MESSAGE_ID,
+        "STRING",
+        "The topic's number for the message the row is, the same on every delivery; filled by the host",
+    ),
+    (provenance::PUBLISH_TIME, "TIMESTAMP", "When the message was published; filled by the host"),
+    (
+        provenance::RECORD_INDEX,
+        "INTEGER",
+        "Place of the row among the rows that were made of its record, from 0; null is 0; filled by the host",
+    ),
+];
 
 /// Writes files, each by its path in the folder, into one that is not there yet. `instead` says what to do where it
 /// is.

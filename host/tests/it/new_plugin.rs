@@ -72,6 +72,16 @@ fn a_project_with_columns_of_ones_own_is_built_tested_and_run() {
             "SELECT COUNT(*) FROM clickstream_analytics.dead_letter WHERE stage = '{name}' AND code = 'too_long'"
         );
         assert_eq!(scratch.number(&letters), rejected);
+
+        // What was refused is replayed with what refuses it mended.
+        let path = folder.join("pipeline.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mended = text.replace("max_chars = 100", "max_chars = 1000");
+        assert_ne!(text, mended);
+        std::fs::write(&path, mended).unwrap();
+        succeeds(clickmill(&["dead-letter", "replay", &pipeline]));
+        let rows = format!("SELECT COUNT(*) FROM clickstream_analytics.{table}");
+        assert_eq!(scratch.number(&rows), 60);
     }
 }
 

@@ -50,7 +50,7 @@ pub enum ReplayError {
     Audit(#[source] AuditError),
     /// The table has no columns that say where a row came from.
     #[error(
-        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be distinguished from those that are there"
+        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be distinguished from those that are there. Add those columns to its schema, `source` as STRING and `source_line` as INTEGER; rows of before do not have them"
     )]
     NoProvenance {
         /// The table.

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::language::{Files, Language};
-use crate::new_folder::DEAD_LETTER;
+use crate::new_folder::{DEAD_LETTER, FILLED_IN};
 
 const LOCK_FILE: &str = "Cargo.lock";
 
@@ -73,15 +73,19 @@ impl Project {
         })
     }
 
-    /// The columns of the table: all that there are.
+    /// The columns of the table: all that there are, and what the host fills in, by which a replay knows which rows are
+    /// there.
     fn schema(&self) -> String {
         let made = Some(&self.writes).filter(|name| !self.reads.contains(name));
+        let field = |name: &str, kind: &str, description: &str| json!({"name": name, "type": kind, "mode": "NULLABLE", "description": description});
         let column = |name: &String| {
             let verb = if *name == self.writes { "Written" } else { "Read" };
             let description = format!("{verb} by {}", self.name);
-            json!({"name": name, "type": "STRING", "mode": "NULLABLE", "description": description})
+            field(name, "STRING", &description)
         };
-        let columns: Vec<_> = self.reads.iter().chain(made).map(column).collect();
+        let columns = self.reads.iter().chain(made).map(column);
+        let filled_in = FILLED_IN.iter().map(|(name, kind, what)| field(name, kind, what));
+        let columns: Vec<_> = columns.chain(filled_in).collect();
         format!("{:#}\n", serde_json::Value::from(columns))
     }
 
