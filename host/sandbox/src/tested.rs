@@ -70,11 +70,14 @@ pub(super) fn run(golden: &Golden, chain: &Chain, measure: Measure) -> Result<Te
     let failed = |source| GoldenError::Values { file: golden.file.clone(), source };
     let columns = golden.columns()?;
     for (at, case) in golden.cases.iter().enumerate() {
-        if let Some(name) = case.input.keys().find(|name| columns.field_with_name(name).is_err()) {
-            let name_of_case = case.called(at);
-            let what = format!("case `{name_of_case}` has `{name}`, which `columns` has not");
-            return Err(failed(ArrowError::SchemaError(what)));
-        }
+        let unknown = case.input.keys().find(|name| columns.field_with_name(name).is_err());
+        let problem = match (unknown, decode(&columns, &[&case.input])) {
+            (Some(name), _) => format!("has `{name}`, which `columns` has not"),
+            (None, Err(ArrowError::JsonError(what))) => format!("does not fit its columns: {what}"),
+            _ => continue,
+        };
+        let what = format!("case `{}` {problem}", case.called(at));
+        return Err(GoldenError::Case { file: golden.file.clone(), what });
     }
     let inputs: Vec<&Map<String, Json>> = golden.cases.iter().map(|case| &case.input).collect();
     let (processed, fuel) = process(golden, chain, &inputs)?;

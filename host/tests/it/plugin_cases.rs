@@ -138,6 +138,19 @@ fn cases_that_cannot_be_run_are_errors_in_the_report() {
         assert!(text.contains("no_such_key"), "{text}");
     }
     assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\" errors=\"1\""));
+
+    // What does not fit `columns` is told with its case.
+    for (column, value, why) in
+        [("year", json!("soon"), "does not fit"), ("yaer", json!(1), "`yaer`")]
+    {
+        let mut cases = days();
+        cases["cases"][1]["input"][column] = value;
+        scratch.write("p/tests/t.json", cases.to_string());
+        let (code, told, errors) = test(&scratch, &[&plugin]);
+        assert_eq!(code, 2, "{errors}{told:#}");
+        let told = told["files"][0]["error"].to_string();
+        assert!(told.contains("case `no day`") && told.contains(why), "{told}");
+    }
 }
 
 #[test]
