@@ -22,20 +22,21 @@
 //! 5. The moves are made: each is a copy to where nothing is yet. Killed: the next one makes them all,
 //!    and finds some made. Another: it copies the same bytes to the same places. What is to be copied is
 //!    gone where another has come to 7, and then the entry is there. Without an entry somebody has removed
-//!    it, by hand or by age between 2 and 3: nobody can make that move, so the decision is removed, and the
-//!    object loaded anew. What was moved already may then be there twice, which the view tells.
+//!    it, by hand or by age between 2 and 3: nobody can make that move, and the object is loaded anew. The
+//!    next decision replaces this one, as it does one that is damaged: of those that come to it at once the
+//!    store takes one. What was moved already may then be there twice, which the view tells.
 //! 6. The last move is the entry. From here on the load has happened.
 //! 7. The load's staging folder is removed, the decision last. Killed: some of it lies there, and is in
 //!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
 //!
-//! Why 5 is right: a decision that can be carried out is removed only once the ledger has an entry, and
-//! entries stay. So who reads such a decision, and *after that* finds no entry, has read the only one there
+//! Why 5 is right: a decision that can be carried out is never replaced, and removed only once the ledger
+//! has an entry; and entries stay. So who reads such a decision, and *after that* finds no entry, has read the only one there
 //! ever was.
 //!
 //! No file of a table is ever removed here.
 
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
 use super::{Warehouse, WarehouseError};
@@ -58,9 +59,18 @@ impl Decision {
     /// Whether a load may have decided so: it moves what is its own, and its entry last.
     fn is_of(&self, staging: &Path, id: &str) -> bool {
         let (own, entry) = (format!("{staging}/"), format!("/{TABLE}/{id}.parquet"));
-        self.moves.iter().all(|(from, _)| from.starts_with(&own))
+        let is_path = |path: &str| Path::parse(path).is_ok();
+        self.moves.iter().all(|(from, to)| from.starts_with(&own) && is_path(from) && is_path(to))
             && self.moves.last().is_some_and(|(_, to)| to.ends_with(&entry))
     }
+}
+
+/// What there is as a load's decision.
+struct Standing {
+    /// None where it is damaged.
+    decision: Option<Decision>,
+    /// What it is replaced by.
+    version: UpdateVersion,
 }
 
 /// Whether a file of the staging folder is a load's decision.
@@ -75,9 +85,9 @@ impl Warehouse {
         id: &str,
         target: &TableName,
     ) -> Result<bool, WarehouseError> {
-        let decision = self.decision(id).await?;
-        let happened = self.settle(id, target, decision.as_ref()).await?;
-        if happened && decision.is_some() {
+        let standing = self.decision(id).await?;
+        let happened = self.settle(id, target, standing.as_ref()).await?;
+        if happened && standing.is_some() {
             self.remove_decided(id).await;
         }
         Ok(happened)
@@ -148,33 +158,68 @@ impl Warehouse {
         }
     }
 
-    /// Creates the decision of a load, where there is none.
+    /// Decides for a load, where nothing else is decided that can be carried out.
     async fn propose(&self, id: &str, decision: &Decision) -> Result<(), WarehouseError> {
+        if self.put_decision(id, decision, PutMode::Create).await? {
+            return Ok(());
+        }
+        // Where there is none any more, the load has happened.
+        let Some(standing) = self.decision(id).await? else { return Ok(()) };
+        if let Some(standing) = &standing.decision
+            && !self.is_void(standing).await?
+        {
+            return Ok(());
+        }
+        self.put_decision(id, decision, PutMode::Update(standing.version)).await?;
+        Ok(())
+    }
+
+    /// Writes a decision, unless another has: then it returns false.
+    async fn put_decision(
+        &self,
+        id: &str,
+        decision: &Decision,
+        mode: PutMode,
+    ) -> Result<bool, WarehouseError> {
         let path = self.decision_path(id);
-        let json = serde_json::to_vec(decision).unwrap_or_default();
-        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&path, PutPayload::from(json), create).await {
-            Ok(_) | Err(Error::AlreadyExists { .. }) => Ok(()),
+        let json = PutPayload::from(serde_json::to_vec(decision).unwrap_or_default());
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match self.store.put_opts(&path, json, options).await {
+            Ok(_) => Ok(true),
+            Err(
+                Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
+            ) => Ok(false),
             Err(source) => Err(self.failed(format!("write `{path}`"), source)),
         }
     }
 
-    /// The decision of a load, where there is one. A damaged one is set aside: nobody could carry it out, and
-    /// the object is loaded anew.
-    async fn decision(&self, id: &str) -> Result<Option<Decision>, WarehouseError> {
+    /// Whether something is neither where it is to be moved from nor where it is to be moved to.
+    async fn is_void(&self, decision: &Decision) -> Result<bool, WarehouseError> {
+        for (from, to) in &decision.moves {
+            if !self.is_there(from).await? && !self.is_there(to).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What there is as the decision of a load, if anything.
+    async fn decision(&self, id: &str) -> Result<Option<Standing>, WarehouseError> {
         let path = self.decision_path(id);
         let failed = |source| self.failed(format!("read `{path}`"), source);
-        let bytes = match self.store.get(&path).await {
-            Ok(got) => got.bytes().await.map_err(failed)?,
+        let got = match self.store.get(&path).await {
+            Ok(got) => got,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        match serde_json::from_slice::<Decision>(&bytes) {
-            Ok(decision) if decision.is_of(&self.staging(id), id) => return Ok(Some(decision)),
-            Ok(_) => self.set_aside(&path, "its moves are not those of this load").await?,
-            Err(error) => self.set_aside(&path, &error.to_string()).await?,
+        let (e_tag, version) = (got.meta.e_tag.clone(), got.meta.version.clone());
+        let bytes = got.bytes().await.map_err(failed)?;
+        let decision = serde_json::from_slice::<Decision>(&bytes).ok();
+        let decision = decision.filter(|decision| decision.is_of(&self.staging(id), id));
+        if decision.is_none() {
+            tracing::warn!(load = id, file = %path, "a load's decision is damaged: it is loaded anew");
         }
-        Ok(None)
+        Ok(Some(Standing { decision, version: UpdateVersion { e_tag, version } }))
     }
 
     /// Whether a load has happened, whose decision was read *before* this is asked: its moves are made.
@@ -182,12 +227,14 @@ impl Warehouse {
         &self,
         id: &str,
         target: &TableName,
-        decision: Option<&Decision>,
+        standing: Option<&Standing>,
     ) -> Result<bool, WarehouseError> {
         if self.has_entry(id, target).await? {
             return Ok(true);
         }
-        let Some(decision) = decision else { return Ok(false) };
+        let Some(decision) = standing.and_then(|standing| standing.decision.as_ref()) else {
+            return Ok(false);
+        };
         for (from, to) in &decision.moves {
             let failed = |source| self.failed(format!("publish `{to}`"), source);
             let path = |text: &str| Path::parse(text).map_err(|error| failed(error.into()));
@@ -210,13 +257,6 @@ impl Warehouse {
                         file = from,
                         "a decided load's file is gone: it is void"
                     );
-                    // Unless another has done so, and decided anew.
-                    if self.decision(id).await?.as_ref() == Some(decision) {
-                        let path = self.decision_path(id);
-                        let removed = self.store.delete(&path).await;
-                        removed
-                            .map_err(|source| self.failed(format!("remove `{path}`"), source))?;
-                    }
                     return Ok(false);
                 }
             }
@@ -226,7 +266,9 @@ impl Warehouse {
 
     /// Removes what is left of a decided load, once its entry is there: its moves are made, or void.
     pub(super) async fn clear_decided(&self, id: &str) {
-        let Ok(Some(decision)) = self.decision(id).await else { return };
+        let Ok(Some(Standing { decision: Some(decision), .. })) = self.decision(id).await else {
+            return;
+        };
         let Some((_, entry)) = decision.moves.last() else { return };
         if self.is_there(entry).await.unwrap_or(false) {
             self.remove_decided(id).await;

@@ -136,15 +136,42 @@ async fn what_was_swept_is_not_decided_for_and_the_object_is_loaded_anew() {
             let entry = entry("1");
             warehouse.decide(ID, &scratch.table, &swept, &entry).await.unwrap_err();
         }
-        assert_eq!(scratch.files().await, []);
+        assert_eq!(scratch.files().await.len(), usize::from(is_decided));
         let next = scratch.stage("2").await;
         assert_eq!(scratch.decide(&next, "2").await, Committed::Now);
         scratch.is_of("2").await;
     }
 }
 
+/// A run that has read what cannot be carried out, and was stopped since, does not replace what is decided.
 #[tokio::test]
-async fn what_is_no_decision_of_this_load_is_set_aside_and_the_object_is_loaded_anew() {
+async fn what_cannot_be_carried_out_is_replaced_once() {
+    for is_damaged in [false, true] {
+        let scratch = Scratch::new();
+        let warehouse = &scratch.warehouse;
+        let void = scratch.stage("0").await;
+        for (from, _) in &void.moves {
+            warehouse.store.delete(&Path::from(from.as_str())).await.unwrap();
+        }
+        if is_damaged {
+            let path = warehouse.decision_path(ID);
+            warehouse.store.put(&path, "{".into()).await.unwrap();
+        } else {
+            warehouse.propose(ID, &void).await.unwrap();
+        }
+        let late = scratch.stage("1").await;
+        let stood = warehouse.decision(ID).await.unwrap().unwrap();
+        let next = scratch.stage("2").await;
+        warehouse.propose(ID, &next).await.unwrap();
+        let update = PutMode::Update(stood.version);
+        assert!(!warehouse.put_decision(ID, &late, update).await.unwrap());
+        assert_eq!(scratch.decide(&late, "1").await, Committed::ByAnother);
+        scratch.is_of("2").await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_decision_of_this_load_is_replaced_and_the_object_is_loaded_anew() {
     let others = |from: &str, to: &str| format!(r#"{{"moves":[["{from}","{to}"]]}}"#);
     let ledger = format!("d/load_ledger/{ID}.parquet");
     for damaged in [
@@ -154,6 +181,8 @@ async fn what_is_no_decision_of_this_load_is_set_aside_and_the_object_is_loaded_
         others("_state/key", &ledger),
         others("_staging/../_state/key", &ledger),
         others(&format!("_staging/{ID}/1/rows"), "d/t/rows"),
+        others(&format!("_staging/{ID}/../key"), &ledger),
+        others(&format!("_staging/{ID}/1/rows"), &format!("d//{ledger}")),
     ] {
         let scratch = Scratch::new();
         let warehouse = &scratch.warehouse;
