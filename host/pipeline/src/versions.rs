@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod reading;
 pub(crate) mod recent;
 pub(crate) mod rules;
+mod search;
 pub(crate) mod slot;
 mod spelling;
 pub(crate) mod version;

@@ -17,14 +17,18 @@ use arrow::datatypes::DataType;
 use super::kind::Columns;
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::leaves::{Leaf, leaves};
+use clickmill_core::parts::{Parts, parts};
 use clickmill_core::words::{find, resolved, texts, unescaped};
 
-use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
+use marks::{LEAST_BYTES, Marks, beginning, may_hold};
 
 /// Lines of a batch that are looked through. A plugin may be allowed more of them.
 const MAX_LINES: usize = 256;
+/// How much is looked for in the messages of a batch: a value is counted once for each message, and where its parts
+/// do not tell them apart, with each of the message's bytes. A list may have millions of values.
+const MAX_LOOKED_FOR: usize = 1 << 26;
 /// What is told in place of further ones.
-const LEFT_OUT: &str = "[left out: more lines than are looked through for sensitive values]";
+const LEFT_OUT: &str = "[left out: more than is looked through for sensitive values]";
 /// What it costs to look for a value in a line: about as many instructions.
 const FUEL_PER_VALUE: usize = 8;
 
@@ -44,7 +48,10 @@ struct Hidden {
     read: Option<Vec<ArrayRef>>,
     /// The sensitive columns as texts: made for the first message.
     texts: OnceLock<Vec<Text>>,
+    /// How many values the sensitive columns have.
+    values: OnceLock<usize>,
     lines: AtomicUsize,
+    looked_for: AtomicUsize,
 }
 
 /// The values of a sensitive column, or of a field below it, as texts.
@@ -98,7 +105,10 @@ impl HiddenValues {
         if self.are_none() {
             return refused.to_vec();
         }
-        let of_messages = Parts::of(refused.iter().map(|(_, reason)| reason.message.as_bytes()));
+        // As they are, and with escapes resolved.
+        let messages = || refused.iter().map(|(_, reason)| reason.message.as_bytes());
+        let plain: Vec<Vec<u8>> = messages().flat_map(resolved).collect();
+        let of_messages = Parts::of(messages().chain(plain.iter().map(Vec::as_slice)));
         let quotable = self.batch.read.as_ref().map(|read| {
             let mut texts = Vec::new();
             for column in read {
@@ -106,12 +116,22 @@ impl HiddenValues {
             }
             common(&of_messages, texts.iter().map(String::as_bytes))
         });
+        let values: usize = self.texts().iter().map(|text| text.leaf.of_row(row).len()).sum();
         let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
-        let said: Vec<_> = of_row().filter(|(_, value)| of_messages.may_hold(value)).collect();
+        let said: Vec<_> = different(of_row().filter(|(_, value)| may_hold(&of_messages, value)));
+        let bytes =
+            messages().map(<[u8]>::len).sum::<usize>() + plain.iter().map(Vec::len).sum::<usize>();
+        let looks = values.saturating_add(said.len().saturating_mul(refused.len() + bytes));
+        if !self.may_look_for(looks) {
+            let left_out = |(made, reason): &(u32, Reason)| {
+                (*made, Reason { message: LEFT_OUT.to_owned(), ..reason.clone() })
+            };
+            return refused.iter().map(left_out).collect();
+        }
         let told = |(made, reason): &(u32, Reason)| {
             let mut marks = Marks::on(&reason.message, &self.names);
             let of_message = Parts::of([reason.message.as_bytes()]);
-            for (name, value) in said.iter().filter(|(_, value)| of_message.may_hold(value)) {
+            for (name, value) in said.iter().filter(|(_, value)| may_hold(&of_message, value)) {
                 marks.hide(value, name);
             }
             if let Some(quotable) = &quotable {
@@ -119,7 +139,7 @@ impl HiddenValues {
                 let quoted: Vec<bool> = of_message.map(|part| quotable.contains(&part)).collect();
                 marks.hide_quotes(&quoted);
             }
-            let message = without_escaped(marks.told(), of_row());
+            let message = without_escaped(marks.told(), said.iter().copied());
             (*made, Reason { message, ..reason.clone() })
         };
         refused.iter().map(told).collect()
@@ -130,31 +150,48 @@ impl HiddenValues {
         if self.are_none() {
             return line.to_owned();
         }
-        if self.batch.lines.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
+        let is_one_more = self.batch.lines.fetch_add(1, Ordering::Relaxed) < MAX_LINES;
+        if !is_one_more || !self.may_look_for(self.values()) {
             return LEFT_OUT.to_owned();
         }
         let mut marks = Marks::on(line, &self.names);
-        let of_line = Parts::of([line.as_bytes()]);
-        for Text { name, values, .. } in self.texts() {
-            for value in values.iter().flatten() {
-                if of_line.may_hold(value) {
-                    marks.hide(value, name);
-                }
-            }
+        let plain = resolved(line.as_bytes());
+        let of_line =
+            Parts::of(std::iter::once(line.as_bytes()).chain(plain.iter().map(Vec::as_slice)));
+        let all = self.texts().iter();
+        let all = all
+            .flat_map(|text| text.values.iter().flatten().map(|value| (text.name.as_str(), value)));
+        let said = different(all.filter(|(_, value)| may_hold(&of_line, value)));
+        if !self.may_look_for(said.len().saturating_mul(line.len())) {
+            return LEFT_OUT.to_owned();
+        }
+        for (name, value) in &said {
+            marks.hide(value, name);
         }
         if self.batch.read.is_some() {
             marks.hide_words();
         }
-        let all = self.texts().iter();
-        let values = all
-            .flat_map(|text| text.values.iter().flatten().map(|value| (text.name.as_str(), value)));
-        without_escaped(marks.told(), values)
+        without_escaped(marks.told(), said.iter().copied())
     }
 
     /// The fuel that a line costs.
     pub(crate) fn cost_of_line(&self) -> usize {
-        let values: usize = self.batch.columns.iter().map(|(_, column)| column.len()).sum();
-        values * FUEL_PER_VALUE
+        self.values().saturating_mul(FUEL_PER_VALUE)
+    }
+
+    /// Whether so many values may be looked for in one more message.
+    fn may_look_for(&self, values: usize) -> bool {
+        let values = values.min(MAX_LOOKED_FOR + 1);
+        self.batch.looked_for.fetch_add(values, Ordering::Relaxed) + values <= MAX_LOOKED_FOR
+    }
+
+    /// How many sensitive values there are, at any depth.
+    fn values(&self) -> usize {
+        *self.batch.values.get_or_init(|| {
+            let columns = self.batch.columns.iter();
+            let leaves = columns.flat_map(|(name, column)| leaves(name, column));
+            leaves.map(|leaf| leaf.values.len()).sum()
+        })
     }
 
     fn are_none(&self) -> bool {
@@ -172,6 +209,12 @@ impl HiddenValues {
             leaves.filter_map(text).collect()
         })
     }
+}
+
+/// Values with their columns, each once.
+fn different<'a>(values: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let mut seen = HashSet::new();
+    values.filter(|value| seen.insert(*value)).collect()
 }
 
 /// The texts of some rows of a column, at any depth.
@@ -207,7 +250,7 @@ fn without_escaped<'a>(
 ) -> String {
     for plain in resolved(told.as_bytes()) {
         let parts = Parts::of([&*plain]);
-        let mut values = values.clone().filter(|(_, value)| parts.may_hold(value));
+        let mut values = values.clone().filter(|(_, value)| may_hold(&parts, value));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())
         {
             return format!("[left out: it says a value of {name} with escapes]");
@@ -219,7 +262,7 @@ fn without_escaped<'a>(
 /// The parts that messages and texts have in common, but for JSON's keys: what a message quotes may be cut, so it is
 /// not looked for as a whole.
 fn common<'a>(
-    of_messages: &Parts,
+    of_messages: &Parts<LEAST_BYTES>,
     texts: impl Iterator<Item = &'a [u8]>,
 ) -> HashSet<[u8; LEAST_BYTES]> {
     let mut common = HashSet::new();

@@ -34,7 +34,8 @@ use regex::Regex;
 
 use text::{Joined, Text, has_digits, written_out};
 
-use super::spelling::Spellings;
+use super::search::Known;
+use super::spelling::{Spellings, Stands};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::columns::is_text;
@@ -87,6 +88,8 @@ struct Guarded {
 struct Found<'a> {
     at: &'a str,
     of: &'a str,
+    /// Not found, but not looked for either: there are too many values.
+    is_unknown: bool,
 }
 
 /// A column's raw values.
@@ -192,8 +195,10 @@ impl Guard {
             return Ok((batch, Vec::new()));
         }
         let by = Rejector::host(stage::GUARD, plugin_set, batch.ingest_time);
-        let stopped = found.iter().map(|(row, Found { at, of })| {
-            let message = if at == of {
+        let stopped = found.iter().map(|(row, Found { at, of, is_unknown })| {
+            let message = if *is_unknown {
+                format!("`{of}` is sensitive, and has more values than are looked for")
+            } else if at == of {
                 format!("`{at}` is sensitive, and leaves the plugins as it came in")
             } else {
                 format!("`{at}` holds the value of `{of}`, which is sensitive, as it came in")
@@ -231,11 +236,13 @@ impl Guard {
                 let is_as_before = |own: &Raw<'_>| own.of_row(row).eq(own.of_row(row - 1));
                 let as_it_came = match before {
                     Some(known) if own.iter().all(is_as_before) => known,
-                    _ => own.iter().find(|own| own.came_in(row, &record)),
+                    _ => own.iter().find_map(|own| Some((own, own.came_in(row, &record)?))),
                 };
                 before = Some(as_it_came);
-                let as_it_came = as_it_came.map(|own| own.guarded.name.as_str());
-                let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
+                let as_it_came = as_it_came.map(|(own, is_unknown)| {
+                    let name = own.guarded.name.as_str();
+                    Found { at: name, of: name, is_unknown }
+                });
                 if !raws.is_empty() {
                     joined.fill(&all, row);
                 }
@@ -331,13 +338,21 @@ impl<'a> Raw<'a> {
         there.map(|at| self.values.value(at))
     }
 
-    /// Whether a value of a row is as it came in.
-    fn came_in(&self, row: usize, record: &Spellings<'_>) -> bool {
+    /// Finds a value of a row that is as it came in, and returns whether that is unknown.
+    fn came_in(&self, row: usize, record: &Spellings<'_>) -> Option<bool> {
         // A short number, such as an age, is in the record by chance.
         let is_text = is_text(self.leaf.values.data_type());
         let least = if is_text { 1 } else { LEAST_BYTES };
-        self.of_row(row)
-            .any(|value| value.len() >= least && record.hold(value) && !self.guarded.allows(value))
+        self.of_row(row).filter(|value| value.len() >= least).find_map(|value| {
+            if record.were_many() && self.guarded.allows(value) {
+                return None;
+            }
+            match record.hold(value) {
+                Stands::Nowhere => None,
+                Stands::Here => (!self.guarded.allows(value)).then_some(false),
+                Stands::Unknown => Some(true),
+            }
+        })
     }
 
     /// Finds a raw value of a row in one of its texts.
@@ -363,18 +378,37 @@ impl<'a> Raw<'a> {
         let of_form = value.contains(' ').then(|| value.replace(' ', "+"));
         let both = [value, of_form.as_deref().unwrap_or_default()];
         let spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
-        if has_digits && !is_short && !spelled.iter().any(|value| joined.may_hold(value)) {
+        let guarded = self.guarded;
+        let form = guarded.form.as_ref();
+        let may_stay = || is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
+        if joined.search.are_many() && may_stay() {
             return None;
         }
-        let (guarded, is_plain) = (self.guarded, is_plain(value));
-        let text = texts.iter().find(|text| {
+        let is_plain = is_plain(value);
+        // A mere word is looked for in its own column.
+        let of_column =
+            (is_plain && joined.search.are_many()).then(|| format!("{}\0{value}", guarded.name));
+        let key = of_column.as_deref().unwrap_or(value);
+        match joined.known(key, spelled, texts, row) {
+            Known::Absent => return None,
+            Known::TooMany => {
+                let name = guarded.name.as_str();
+                return Some(Found { at: name, of: name, is_unknown: true });
+            }
+            Known::Unknown => {}
+        }
+        let may_be_there =
+            !has_digits || is_short || spelled.iter().any(|value| joined.may_hold(value));
+        let found = texts.iter().filter(|_| may_be_there).find(|text| {
             (!has_digits || text.has_digits)
                 && (!is_plain || text.name == guarded.name)
                 && if is_short { text.is(row, value) } else { text.holds(row, spelled) }
-        })?;
-        let form = guarded.form.as_ref();
-        let may_stay = is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
-        (!may_stay).then_some(Found { at: text.name, of: &guarded.name })
+        });
+        let Some(text) = found else {
+            joined.search.was_absent(key);
+            return None;
+        };
+        (!may_stay()).then_some(Found { at: text.name, of: &guarded.name, is_unknown: false })
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 
 use memchr::{memchr, memmem};
 
+use super::search::{Known, Search};
 use clickmill_config::Dialect;
 use clickmill_core::words::{stands, unescaped};
 use clickmill_decode::csv_fields;
@@ -15,19 +16,50 @@ pub(super) struct Spellings<'a> {
     dialect: Option<&'a Dialect>,
     source: &'a str,
     others: OnceCell<Vec<Vec<u8>>>,
+    search: Search,
+}
+
+/// Whether a value stands somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stands {
+    Nowhere,
+    Here,
+    /// There are too many values to look for.
+    Unknown,
 }
 
 impl<'a> Spellings<'a> {
     /// Those of a record of `source`, which is delimited text where there is a dialect.
     pub(super) fn of(record: &'a [u8], dialect: Option<&'a Dialect>, source: &'a str) -> Self {
-        Self { record, dialect, source, others: OnceCell::new() }
+        Self { record, dialect, source, others: OnceCell::new(), search: Search::default() }
+    }
+
+    /// Whether so many values were looked for that what is cheaper than to look comes first.
+    pub(super) fn were_many(&self) -> bool {
+        self.search.are_many()
     }
 
     /// Whether a value stands in any of them as a word of its own.
-    pub(super) fn hold(&self, value: &str) -> bool {
-        stands(value.as_bytes(), self.record)
-            || (value.contains('"') && stands(value.replace('"', "\"\"").as_bytes(), self.record))
-            || self.others().iter().any(|text| stands(value.as_bytes(), text))
+    pub(super) fn hold(&self, value: &str) -> Stands {
+        let doubled = value.contains('"').then(|| value.replace('"', "\"\""));
+        let spelled = [value, doubled.as_deref().unwrap_or(value)];
+        match self.search.known(value, &spelled, || self.all()) {
+            Known::Absent => return Stands::Nowhere,
+            Known::TooMany => return Stands::Unknown,
+            Known::Unknown => {}
+        }
+        let stands_here = stands(value.as_bytes(), self.record)
+            || doubled.is_some_and(|doubled| stands(doubled.as_bytes(), self.record))
+            || self.others().iter().any(|text| stands(value.as_bytes(), text));
+        if stands_here {
+            return Stands::Here;
+        }
+        self.search.was_absent(value);
+        Stands::Nowhere
+    }
+
+    fn all(&self) -> Vec<&[u8]> {
+        std::iter::once(self.record).chain(self.others().iter().map(Vec::as_slice)).collect()
     }
 
     /// The fields of delimited text, and both with the escapes of JSON resolved: fields may hold it.
@@ -65,7 +97,16 @@ mod tests {
     use super::*;
 
     fn held(value: &str, record: &[u8]) -> bool {
-        Spellings::of(record, None, "a.ndjson@1").hold(value)
+        holds(&Spellings::of(record, None, "a.ndjson@1"), value)
+    }
+
+    /// Whether a value is held, be it the first one or one of many.
+    fn holds(record: &Spellings<'_>, value: &str) -> bool {
+        let first = record.hold(value);
+        (0..20).for_each(|n| assert_eq!(record.hold(&format!("#{n}#")), Stands::Nowhere));
+        assert!(record.were_many());
+        assert_eq!(record.hold(value), first, "{value}");
+        first == Stands::Here
     }
 
     #[test]
@@ -133,7 +174,7 @@ mod tests {
             (letters, "u-4711", "1xqu-4711qx2"),
         ] {
             let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
-            assert!(record.hold(value), "{value} in {dialect:?}");
+            assert!(holds(&record, value), "{value} in {dialect:?}");
         }
         for (dialect, value, record) in [
             (single, "O''Brien", "1,'O\"Brien',2"),
@@ -142,7 +183,7 @@ mod tests {
             (letters, "4711", "1xu-14711x2"),
         ] {
             let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
-            assert!(!record.hold(value), "{value} in {dialect:?}");
+            assert!(!holds(&record, value), "{value} in {dialect:?}");
         }
     }
 }

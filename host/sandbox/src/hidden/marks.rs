@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use clickmill_core::parts::Parts;
 use clickmill_core::words::{find, is_word};
 
 /// Shorter values are words that anything may say.
@@ -141,39 +142,8 @@ pub(super) fn beginning(value: &str) -> &[u8] {
     &value.as_bytes()[..value.floor_char_boundary(MAX_BYTES)]
 }
 
-/// The parts of a text, each as long as the shortest value, large letters as small ones.
-pub(super) fn parts(text: &[u8]) -> impl Iterator<Item = [u8; LEAST_BYTES]> {
-    text.array_windows().map(|part| part.map(|byte| byte.to_ascii_lowercase()))
-}
-
-/// A few bits of each part of some texts: what has none of them is in no text.
-pub(super) struct Parts([u64; PLACES / 64]);
-
-const PLACES: usize = 1 << 14;
-
-impl Parts {
-    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut all = Self([0; PLACES / 64]);
-        for part in texts.into_iter().flat_map(parts) {
-            let place = place(part);
-            all.0[place / 64] |= 1 << (place % 64);
-        }
-        all
-    }
-
-    /// Whether a part may be one of the texts'.
-    pub(super) fn may_have(&self, part: [u8; LEAST_BYTES]) -> bool {
-        let place = place(part);
-        self.0[place / 64] >> (place % 64) & 1 == 1
-    }
-
-    /// Whether a value is long enough and may be in a text, as far as all parts of its beginning tell: visitors
-    /// may send many values that have the first of them in common.
-    pub(super) fn may_hold(&self, value: &str) -> bool {
-        value.len() >= LEAST_BYTES && parts(beginning(value)).all(|part| self.may_have(part))
-    }
-}
-
-fn place(part: [u8; LEAST_BYTES]) -> usize {
-    (u32::from_le_bytes(part).wrapping_mul(0x9e37_79b1) >> 18) as usize
+/// Whether a value is long enough and may be in a text, as far as all parts of its beginning tell: visitors may
+/// send many values that have the first of them in common.
+pub(super) fn may_hold(text: &Parts<LEAST_BYTES>, value: &str) -> bool {
+    value.len() >= LEAST_BYTES && text.may_hold(beginning(value))
 }

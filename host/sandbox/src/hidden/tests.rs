@@ -1,4 +1,6 @@
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{Int64Array, ListArray, RecordBatch};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::Field;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -253,6 +255,37 @@ fn a_record_of_which_many_rows_are_refused_is_looked_through_once() {
     assert_eq!(told.len(), 10_000);
     let is_told = |(_, reason): &(u32, Reason)| reason.message == "not `[6 characters]`";
     assert!(told.iter().all(is_told), "{:?}", told[0]);
+}
+
+/// Where each were looked for in each of them, this would take hours.
+#[test]
+fn of_a_row_that_has_very_many_values_messages_are_told_or_left_out_and_lines_cost_more() {
+    let list = |values: Vec<String>| -> ArrayRef {
+        let offsets = OffsetBuffer::from_lengths([values.len()]);
+        let values: ArrayRef = Arc::new(StringArray::from(values));
+        let field = Arc::new(Field::new("item", values.data_type().clone(), true));
+        Arc::new(ListArray::new(field, offsets, values, None))
+    };
+    let numbers = list((0..1_000_000).map(|number| format!("u-{number}")).collect());
+    // Each may be in the message, as far as its parts tell.
+    let alike = list((0..100_000).map(|number| format!("{}{number}", "a".repeat(24))).collect());
+    let same = list(vec!["a".repeat(30); 1_000_000]);
+    let long = "a".repeat(100);
+    for (values, message, wanted) in [
+        (numbers, "no u-999 \\n", "no [users] \\n"),
+        (alike, &long, LEFT_OUT),
+        (same, &long, "[users]aaaaaaaaaa"),
+    ] {
+        let batch = batch(&[("users", values.clone())]);
+        let hidden = HiddenValues::of(&batch, &["users".to_owned()], &[], None);
+        let number = values.as_list::<i32>().values().len();
+        assert_eq!(hidden.cost_of_line(), number * FUEL_PER_VALUE);
+        assert_eq!(hidden.keep_all_out(message), wanted);
+        let told = hidden.keep_out(0, &refused(&[message; 1000]));
+        assert_eq!(told.len(), 1000);
+        let is_told = |(_, reason): &(u32, Reason)| reason.message == wanted;
+        assert!(told.iter().all(is_told), "{:?}", told[0]);
+    }
 }
 
 /// Nor is a column copied that it cannot quote: thousands of rows may share a text.

@@ -528,3 +528,47 @@ fn networks_pass_in_the_field_that_was_written_again_and_in_none_beside_it() {
         assert_eq!(networks, wanted, "{writes:?}");
     }
 }
+
+/// Where each were looked for in all of the record, or of the text beside it, this would take hours.
+#[test]
+fn of_very_many_values_most_are_told_apart_and_too_many_are_stopped() {
+    let schema = r#"[
+        {"name": "users", "type": "STRING", "mode": "REPEATED", "policyTags": {"names": ["t"]}},
+        {"name": "note", "type": "STRING"}
+    ]"#;
+    let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
+    let users =
+        |values: &[&str]| lists(Arc::new(StringArray::from(values.to_vec())), &[values.len()]);
+    let of = |record: &str, raw: &[&str], now: &[&str], note: &str| {
+        let batch = batch(record, &[("users", users(now)), ("note", text(note))]);
+        let raw = [("users".to_owned(), users(raw))];
+        let (_, stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
+        stopped.into_iter().next().map(|letter| letter.reason.message)
+    };
+    let masked: Vec<String> = (0..50_000).map(|n| format!("k1:{n:08x}")).collect();
+    let masked: Vec<&str> = masked.iter().map(String::as_str).collect();
+    let came: Vec<String> = (0..100_000).map(|n| format!("u-{n}")).collect();
+    let came: Vec<&str> = came.iter().map(String::as_str).collect();
+    let record = came.join(" ");
+    assert_eq!(of(&record, &came, &masked, "all is well"), None);
+    // The last of them all.
+    let (last, note) = ([&masked[..], &["u-99999"]].concat(), "of u-99999");
+    let wanted = "`users` is sensitive, and leaves the plugins as it came in";
+    assert_eq!(of(&record, &came, &last, "").as_deref(), Some(wanted));
+    let wanted = "`note` holds the value of `users`, which is sensitive, as it came in";
+    assert_eq!(of(&record, &came, &masked, note).as_deref(), Some(wanted));
+    // All parts of one word: each may be in it, and none is a word of its own.
+    let word: String = came.concat().replace('-', "x");
+    let parts: Vec<&str> = (1..word.len() - 9).map(|at| &word[at..at + 8]).collect();
+    let wanted = "`users` is sensitive, and has more values than are looked for";
+    assert_eq!(of(&word, &[], &parts, "").as_deref(), Some(wanted));
+    // The same one often is looked for once: be it short, a mere word, or a part of another.
+    for often in ["xy", "anonymous", &word[1..9]] {
+        let often = vec![often; 100_000];
+        assert_eq!(of(&word, &[], &often, ""), None);
+        assert_eq!(of("", &often, &[], &word), None);
+    }
+    assert_eq!(of("", &parts, &[], &word).as_deref(), Some(wanted));
+}

@@ -14,6 +14,8 @@ use clickmill_core::columns::is_text;
 use clickmill_core::leaves::Leaf;
 use clickmill_core::words::{may_have_escapes, resolved, stands};
 
+use crate::versions::search::{Known, Search};
+
 /// A column in which raw values are looked for.
 pub(super) struct Text<'a> {
     pub(super) name: &'a str,
@@ -37,11 +39,13 @@ pub(super) struct Text<'a> {
 pub(super) struct Joined {
     bytes: Vec<u8>,
     has_escapes: bool,
+    pub(super) search: Search,
 }
 
 impl Joined {
     pub(super) fn fill(&mut self, texts: &[Text<'_>], row: usize) {
         self.bytes.clear();
+        self.search = Search::default();
         for text in texts.iter().filter(|text| text.has_digits) {
             self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
             // Where one ends no word goes on.
@@ -49,6 +53,21 @@ impl Joined {
         }
         let has_escapes = texts.iter().any(|text| text.has_escapes);
         self.has_escapes = has_escapes && may_have_escapes(&self.bytes);
+    }
+
+    /// What is known of a value, in these spellings, before it is looked for in all texts of the row.
+    pub(super) fn known(
+        &self,
+        key: &str,
+        spelled: &[&str],
+        texts: &[Text<'_>],
+        row: usize,
+    ) -> Known {
+        self.search.known(key, spelled, || {
+            let texts = texts.iter().filter_map(|text| text.text(row, ""));
+            let all = texts.flat_map(|text| resolved(text).into_iter().chain([text.to_owned()]));
+            all.collect::<Vec<_>>()
+        })
     }
 
     pub(super) fn may_hold(&self, value: &str) -> bool {

@@ -1,0 +1,85 @@
+//! A bound on how long values are looked for in a text: an event, or a plugin, may send millions of values
+//! together with megabytes of text.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
+
+use clickmill_core::parts::Parts;
+
+/// So many values are looked for as they come. Of more, most are told apart by their parts first.
+const FEW: usize = 16;
+/// Of those that their parts do not tell apart, so many different ones are looked for in the texts of a record, or
+/// of a row. The others would mostly be there.
+const MAX_DIFFERENT: usize = 64;
+
+const SHORT: usize = 4;
+const LONG: usize = 8;
+
+/// What is known of a value that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is not there.
+    Absent,
+    /// It may be there: look.
+    Unknown,
+    /// There are too many to look for.
+    TooMany,
+}
+
+/// How much was looked for in some texts.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    values: Cell<usize>,
+    /// Those of the values beyond the first few that were not there.
+    absent: RefCell<HashSet<Box<str>>>,
+    short: OnceCell<Parts<SHORT>>,
+    long: OnceCell<Parts<LONG>>,
+}
+
+impl Search {
+    /// Whether so many values were looked for that what is cheaper than to look comes first.
+    pub(super) fn are_many(&self) -> bool {
+        self.values.get() >= FEW
+    }
+
+    /// What is known of a value, in any of its spellings, before it is looked for. `key` is the value with all else
+    /// that counts. `texts` are all spellings of what it is looked for in.
+    pub(super) fn known<T: AsRef<[u8]>>(
+        &self,
+        key: &str,
+        spelled: &[&str],
+        texts: impl FnOnce() -> Vec<T>,
+    ) -> Known {
+        if !self.are_many() {
+            self.values.set(self.values.get() + 1);
+            return Known::Unknown;
+        }
+        let shortest = spelled.iter().map(|value| value.len()).min();
+        let may_be_there = match shortest {
+            Some(LONG..) => {
+                let parts = self.long.get_or_init(|| Parts::of(texts().iter().map(T::as_ref)));
+                spelled.iter().any(|value| parts.may_hold(value.as_bytes()))
+            }
+            Some(SHORT..) => {
+                let parts = self.short.get_or_init(|| Parts::of(texts().iter().map(T::as_ref)));
+                spelled.iter().any(|value| parts.may_hold(value.as_bytes()))
+            }
+            _ => true,
+        };
+        if !may_be_there || self.absent.borrow().contains(key) {
+            return Known::Absent;
+        }
+        if self.values.get() >= FEW + MAX_DIFFERENT {
+            return Known::TooMany;
+        }
+        self.values.set(self.values.get() + 1);
+        Known::Unknown
+    }
+
+    /// A value was looked for, and is not there.
+    pub(super) fn was_absent(&self, key: &str) {
+        if self.are_many() {
+            self.absent.borrow_mut().insert(key.into());
+        }
+    }
+}
