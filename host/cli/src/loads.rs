@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
 use super::query::print_set;
-use super::run::{RunOptions, conclude, run_pipeline};
+use super::run::{Only, RunOptions, conclude, run_pipeline};
 use super::{Failure, ids};
 use clickmill_core::indented;
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
@@ -29,6 +29,7 @@ An object that can't be loaded does not keep others from being loaded. It stays 
 
 /// Show which objects are loaded and which are not, and load those once more
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Loads {
     /// List loads: those that failed, then those that succeeded, newest first
     List(List),
@@ -78,7 +79,8 @@ pub(super) struct Retry {
     #[arg(value_name = "PIPELINE.toml")]
     pipeline: PathBuf,
 
-    /// The loads' ids, or how they begin; all that failed if there is none
+    /// The loads' ids, or how they begin; all that failed and that `source.uri` names, if
+    /// there is none
     #[arg(value_name = "LOAD")]
     ids: Vec<String>,
 
@@ -194,8 +196,9 @@ impl Retry {
         if failed.is_empty() {
             eprintln!("no load has failed that has not succeeded since");
         }
-        let only = failed.into_iter().map(|failed| failed.object).collect();
-        let options = RunOptions { only: Some(only), ..RunOptions::default() };
+        let uris = failed.into_iter().map(|failed| failed.object).collect();
+        let only = Some(Only { uris, chosen: !ids.is_empty() });
+        let options = RunOptions { only, ..RunOptions::default() };
         conclude(&run_pipeline(&self.pipeline, &self.set, warehouse, options)?, self.json)
     }
 }

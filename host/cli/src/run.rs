@@ -80,7 +80,15 @@ pub(super) struct RunOptions {
     /// Its dashboard is opened in a browser.
     pub open: bool,
     /// These objects are loaded, and no others.
-    pub only: Option<Vec<String>>,
+    pub only: Option<Only>,
+}
+
+/// Objects that are loaded once more.
+#[derive(Debug)]
+pub(super) struct Only {
+    pub uris: Vec<String>,
+    /// Somebody has said which. Otherwise those are loaded that the source names.
+    pub chosen: bool,
 }
 
 impl Run {
@@ -149,7 +157,9 @@ pub(super) fn run_pipeline(
     on_interrupt(&stop, &prepared)?;
     let watch = Watch::start(status.clone(), prepared.is_stream());
     let ran = match only {
-        Some(objects) => pipeline::run_objects(&prepared, &objects, &status, &stop),
+        Some(Only { uris, chosen }) => {
+            pipeline::run_objects(&prepared, &uris, chosen, &status, &stop)
+        }
         None => pipeline::run(&prepared, ending, &status, &stop),
     };
     watch.end();

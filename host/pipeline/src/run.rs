@@ -24,6 +24,7 @@ mod waiting;
 mod watch;
 pub(crate) mod withheld;
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,10 +80,12 @@ pub fn run(
     })
 }
 
-/// Loads objects by their names, whatever the source holds beside them.
+/// Loads objects by their names, whatever the source holds beside them. Where nobody has `chosen` them, only those
+/// that the source names: who may enter a failure into the table may not have any file read.
 pub fn run_objects(
     prepared: &PreparedPipeline,
     uris: &[String],
+    chosen: bool,
     status: &Arc<Status>,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
@@ -91,12 +94,15 @@ pub fn run_objects(
         let started = Instant::now();
         let (mut listing, mut gone) = (Listing::default(), Vec::new());
         let mut left = 0;
+        let named_by_source = if chosen { None } else { Some(named_by_source(context, stop)?) };
+        let is_named = |uri: &str| named_by_source.as_ref().is_none_or(|all| all.contains(uri));
         for uri in uris {
-            match context
-                .runtime
-                .block_on(stop.or(source::find(uri)))
-                .map(|found| named(found?, uri))
-            {
+            let found = context.runtime.block_on(stop.or(source::find(uri)));
+            let found = found.map(|found| match named(found?, uri)? {
+                _ if !is_named(uri) => Err(SourceError::NotNamed { uri: uri.clone() }),
+                found => Ok(found),
+            });
+            match found {
                 Some(Ok(found)) => {
                     listing.objects.extend(found.objects);
                     listing.passed_over.extend(found.passed_over);
@@ -113,6 +119,20 @@ pub fn run_objects(
         summary.elapsed = started.elapsed();
         Ok(summary)
     })
+}
+
+/// The names of what the source holds now; of none where it is told to stop first.
+fn named_by_source(context: &Context, stop: &Stop) -> Result<HashSet<String>, RunError> {
+    let listed = context.runtime.block_on(stop.or(source::list(&context.pipeline.source)));
+    match listed {
+        Some(Ok(Listing { objects, passed_over, not_seen })) => {
+            let objects = objects.into_iter().map(|object| object.uri);
+            let passed_over = passed_over.into_iter().map(|passed_over| passed_over.uri);
+            Ok(objects.chain(passed_over).chain(not_seen.into_iter().map(|n| n.uri)).collect())
+        }
+        None | Some(Err(SourceError::Nothing { .. })) => Ok(HashSet::new()),
+        Some(Err(error)) => Err(error.into()),
+    }
 }
 
 /// What was found of the object of this very name: one that is gone may be a pattern that others match. A

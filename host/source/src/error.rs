@@ -51,6 +51,14 @@ pub enum SourceError {
         /// What was given.
         uri: String,
     },
+    /// Something is there, which the source does not name.
+    #[error(
+        "`{uri}` is not among what `source.uri` names now: set that with `--set`, or name the load too, and it is loaded all the same"
+    )]
+    NotNamed {
+        /// The object.
+        uri: String,
+    },
     /// The object can't be opened.
     #[error("cannot open `{uri}`")]
     Open {
@@ -163,6 +171,7 @@ impl SourceError {
             Self::Address(_)
             | Self::Pattern { .. }
             | Self::Nothing { .. }
+            | Self::NotNamed { .. }
             | Self::Compression { .. }
             | Self::NoSubscription { .. }
             | Self::Generator { .. } => Fault::Input,
