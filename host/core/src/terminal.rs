@@ -1,7 +1,9 @@
 //! Text as a terminal may have it: what came from outside is shown, and never obeyed.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
-use std::fmt::{Debug, Write};
+use std::fmt::{Arguments, Debug, Write as _};
+use std::io::{IsTerminal, Write as _, stderr};
 
 use super::indented;
 
@@ -23,7 +25,32 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The same, of which each further line is indented: none of its lines can be taken for one that begins
+/// A text as a terminal may have it; as it is where there is none.
+pub fn shown_on(is_terminal: bool, text: &str) -> Cow<'_, str> {
+    if is_terminal { shown(text) } else { Cow::Borrowed(text) }
+}
+
+/// Prints a line to standard error. Where nobody reads it, there is nobody to tell.
+pub fn talk(text: Arguments<'_>) {
+    let text = format!("{text}\n");
+    let _ = stderr().write_all(shown_on(stderr().is_terminal(), &text).as_bytes());
+}
+
+/// From now on a panic is told like everything else: its text may hold what came from outside.
+pub fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        talk(format_args!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>")));
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            talk(format_args!("{trace}"));
+        } else {
+            talk(format_args!("note: RUST_BACKTRACE=1 shows where it came from"));
+        }
+    }));
+}
+
+/// A text as [`shown`], of which each further line is indented: none of its lines can be taken for one that begins
 /// something else, such as a line of the log.
 fn shown_within_a_line(text: &str) -> Cow<'_, str> {
     match shown(text) {

@@ -25,11 +25,12 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    terminal::tell_panics();
     log();
     match clickmill_sql::serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("clickmill-sql: {}", terminal::shown(&error.to_string()));
+            terminal::talk(format_args!("clickmill-sql: {error}"));
             ExitCode::FAILURE
         }
     }
