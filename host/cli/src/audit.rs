@@ -38,6 +38,7 @@ A file shows by itself that an entry was changed, removed, moved or added. That 
 
 /// Show who changed what in a pipeline, and check that the log is whole
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Audit {
     /// Check that no entry was changed, removed, moved or added
     Verify(Verify),

@@ -31,6 +31,7 @@ Showing a letter that is not sealed is entered into the audit log first.";
 
 /// List, show and replay rejected records
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum DeadLetter {
     /// List letters, newest first
     List(List),

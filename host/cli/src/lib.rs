@@ -41,7 +41,7 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
-use clickmill_core::private;
+use clickmill_core::{private, terminal};
 use clickmill_telemetry as telemetry;
 
 const EXAMPLES: &str = "\
@@ -124,7 +124,7 @@ enum Verb {
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
-    print::tell_panics();
+    terminal::tell_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help, which is ours.
@@ -188,8 +188,7 @@ mod tests {
         }
         let name = command.get_name();
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let is_leaf = command.get_subcommands().next().is_none();
-        assert!(!is_leaf || help.contains("Examples:\n  clickmill "), "{name}: {help}");
+        assert!(help.contains("Examples:\n  clickmill "), "{name}: {help}");
         let wide = help.lines().find(|line| line.starts_with("  ") && line.len() > WIDTH);
         assert_eq!(wide, None, "{name}");
         command.get_subcommands().for_each(check);

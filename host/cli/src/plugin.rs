@@ -35,8 +35,18 @@ Examples:
   clickmill plugin inspect --json mask.wasm
   clickmill plugin inspect oci://localhost:5000/plugins/mask:1.2.0";
 
+const WAY: &str = "\
+Examples:
+  clickmill plugin new traffic-source
+  clickmill plugin test traffic-source
+  clickmill plugin swap mask=plugins/mask --note \"phones too\"
+  clickmill plugin rollback --note \"rejects too much\"
+
+Each verb has examples of its own: `clickmill plugin test --help`.";
+
 /// Begins, builds, inspects, tests, signs and swaps plugins
 #[derive(Debug, Subcommand)]
+#[command(after_help = WAY)]
 pub(super) enum Plugin {
     /// Begin a plugin: a project of its own, in any folder
     New(new::New),

@@ -18,6 +18,7 @@ Creates missing datasets and tables, adds columns and fields of records that may
 
 /// Shows and makes the tables and views of a pipeline in BigQuery
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Tables {
     /// Show what `apply` would change
     #[command(after_help = EXAMPLES)]

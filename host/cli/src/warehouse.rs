@@ -21,6 +21,7 @@ _replaced and removed after an hour, by the next compaction.";
 
 /// Takes care of the folder that the tables are in
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Maintenance {
     /// Merge the small files that streams have written
     Compact(Compact),
