@@ -1,9 +1,12 @@
 //! Makes components of modules.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wasmtime::wasmparser::{BinaryReaderError, Parser, Payload};
+use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
+use wasm_encoder::{ImportSection, Module};
+use wasmtime::wasmparser::{BinaryReaderError, Import, ImportSectionReader, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -11,7 +14,8 @@ use super::error::BuildError;
 
 /// What the runtimes of languages ask for by this name is answered by a module of ours.
 const WASI: &str = "wasi_snapshot_preview1";
-const ADAPTER: &str = include_str!("encode/wasi.wat");
+/// Compiled of `wasi.wat`, to which a test holds it: a compiler of Wasm's text takes half a minute to build.
+const ADAPTER: &[u8] = include_bytes!("encode/wasi.wasm");
 
 /// A component that was made.
 pub(super) struct Made {
@@ -75,17 +79,39 @@ fn embed(module: &mut Vec<u8>, contract: &str) -> Result<Vec<u8>, String> {
     let told = |error| format!("{error:#}");
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).map_err(told)?;
 
-    let text = ADAPTER.replace("VERSION", &version);
-    let told = |error: wast::Error| error.to_string();
-    let buffer = wast::parser::ParseBuffer::new(&text).map_err(told)?;
-    let mut adapter = wast::parser::parse::<wast::Wat<'_>>(&buffer).map_err(told)?;
-    let mut adapter = adapter.encode().map_err(told)?;
+    let mut adapter = adapter(&version).map_err(|error| error.to_string())?;
     let log =
         format!("package clickmill:wasi; world wasi {{ import clickmill:plugin/log@{version}; }}");
     let (_, world) = world_of(&mut resolve, "wasi.wit", &log)?;
     let told = |error| format!("{error:#}");
     embed_component_metadata(&mut adapter, &resolve, world, StringEncoding::UTF8).map_err(told)?;
     Ok(adapter)
+}
+
+/// The module that answers WASI, for a version of the contract.
+fn adapter(version: &str) -> Result<Vec<u8>, ReencodeError> {
+    struct OfVersion<'a>(&'a str);
+
+    impl Reencode for OfVersion<'_> {
+        type Error = Infallible;
+
+        fn parse_import_section(
+            &mut self,
+            imports: &mut ImportSection,
+            section: ImportSectionReader<'_>,
+        ) -> Result<(), ReencodeError> {
+            for import in section.into_imports() {
+                let import = import?;
+                let module = import.module.replace("VERSION", self.0);
+                utils::parse_import(self, imports, Import { module: &module, ..import })?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut module = Module::new();
+    OfVersion(version).parse_core_module(&mut module, Parser::new(0), ADAPTER)?;
+    Ok(module.finish())
 }
 
 /// What linkers leave for tools: names of functions, who made the module, and of what.
@@ -134,6 +160,26 @@ mod tests {
 
     /// What an empty crate compiles to.
     const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    /// With `UPDATE_WASM=1` it is made anew, after its text was changed.
+    #[test]
+    fn the_module_that_answers_wasi_is_what_its_text_says() {
+        let text = wast::parser::ParseBuffer::new(include_str!("encode/wasi.wat")).unwrap();
+        let made = wast::parser::parse::<wast::Wat<'_>>(&text).unwrap().encode().unwrap();
+        if std::env::var_os("UPDATE_WASM").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/build/encode/wasi.wasm");
+            fs::write(path, &made).unwrap();
+        }
+        assert!(made == ADAPTER, "`encode/wasi.wasm` is not of `encode/wasi.wat`: UPDATE_WASM=1");
+        let of_version = |version: &str| {
+            let text = include_str!("encode/wasi.wat").replace("VERSION", version);
+            let text = wast::parser::ParseBuffer::new(&text).unwrap();
+            wast::parser::parse::<wast::Wat<'_>>(&text).unwrap().encode().unwrap()
+        };
+        for version in ["0.1.0", "10.20.30-a-rather-long-one"] {
+            assert!(adapter(version).unwrap() == of_version(version), "{version}");
+        }
+    }
 
     #[test]
     fn a_module_loses_its_names_and_nothing_else() {
