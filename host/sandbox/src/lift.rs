@@ -28,6 +28,9 @@ pub(super) const MAX_CODE_BYTES: usize = 64;
 /// How the host's own codes begin, by which a call that failed is told from a row that was refused.
 pub(super) const HOST_CODE: &str = "plugin_";
 
+/// A place in a list that has more digits is not told.
+const MAX_PLACE_DIGITS: usize = 3;
+
 /// The longest name of a column: what BigQuery takes.
 pub(super) const MAX_NAME_BYTES: usize = clickmill_core::path::MAX_NAME_BYTES;
 
@@ -42,12 +45,25 @@ pub(super) struct Announced<'a> {
 }
 
 impl Announced<'_> {
-    /// Whether it reads or writes a column. Elements of lists may be told by their numbers.
-    fn has(&self, column: &str) -> bool {
+    /// A column that it reads or writes, as it is told. Elements of lists may be told by their numbers, unless
+    /// these are as long as a visitor's may be.
+    fn told(&self, column: String) -> Result<String, String> {
         let is = |columns: &Columns, path: &Path| columns.find(path).is_some();
         let is = |path: &Path| is(self.reads, path) || is(self.writes, path);
-        is(&Path::of(column)) || without_numbers(column).is_some_and(|path| is(&path))
+        if is(&Path::of(&column)) {
+            return Ok(column);
+        }
+        match without_numbers(&column) {
+            Some(path) if is(&path) && has_long_number(&column) => Ok(path.to_string()),
+            Some(path) if is(&path) => Ok(column),
+            _ => Err(column),
+        }
     }
+}
+
+fn has_long_number(column: &str) -> bool {
+    let mut numbers = column.split('[').skip(1).filter_map(|after| after.split_once(']'));
+    numbers.any(|(number, _)| number.len() > MAX_PLACE_DIGITS)
 }
 
 /// `items[3].price` without its numbers.
@@ -153,13 +169,13 @@ fn check_rejection(
     if code.starts_with(HOST_CODE) {
         return Err(AnswerError::HostCode { row, code });
     }
-    match column {
-        // Its name is told in the clear.
-        Some(column) if !announced.has(&column) => {
-            Err(AnswerError::ForeignColumn { row, column: cut(column, MAX_NAME_BYTES) })
-        }
-        column => Ok(Reason { code, message: cut(message, max_bytes), column }),
-    }
+    // Its name is told in the clear.
+    let column = column.map(|column| announced.told(column)).transpose();
+    let column = column.map_err(|column| {
+        let column = cut(column, MAX_NAME_BYTES);
+        AnswerError::ForeignColumn { row, column }
+    })?;
+    Ok(Reason { code, message: cut(message, max_bytes), column })
 }
 
 #[cfg(test)]

@@ -554,6 +554,10 @@ fn a_row_is_refused_for_a_column_that_is_read_or_written() {
     for column in [None, Some("items"), Some("items.price"), Some("items[3].price"), Some("out")] {
         assert_eq!(refused_for(column), Ok(column.map(str::to_owned)));
     }
+    // What may be a visitor's number is no place.
+    for column in ["items[4711].price", "items[0815].price"] {
+        assert_eq!(refused_for(Some(column)), Ok(Some("items.price".to_owned())));
+    }
     for column in [
         "",
         "Out",
