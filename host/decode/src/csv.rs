@@ -35,6 +35,7 @@ use lines::BYTE_ORDER_MARK;
 use marks::Marks;
 use parsed::{Parsed, Stop};
 use quotes::Quotes;
+use refused::Ahead;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 use clickmill_config::Dialect;
@@ -83,6 +84,8 @@ pub(super) struct Csv {
     ends: Vec<usize>,
     /// The rest of a line beyond the size limit is passed over.
     skipping: bool,
+    /// Where lines lead that were refused since a quote that they open leads nowhere.
+    ahead: Option<Ahead>,
 }
 
 /// A record, or what it can't be.
@@ -128,6 +131,7 @@ impl Csv {
             fields: vec![0; max_record_bytes + 1],
             ends: vec![0; MAX_COLUMNS],
             skipping: false,
+            ahead: None,
         };
         while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
         if csv.block.starts_with(BYTE_ORDER_MARK) {
@@ -291,6 +295,9 @@ impl Csv {
         if (self.skipping && !self.skip_line()) || !self.skip_blank_lines() {
             return Next::BlockEnds;
         }
+        if let Some(next) = self.led_as_before() {
+            return next;
+        }
         let start = self.at;
         let Parsed { stop, read, mut count, quotes } = self.parse();
         let end = match stop {
@@ -323,6 +330,9 @@ impl Csv {
             return self.refuse();
         }
         if quotes() != Quotes::Closed {
+            if several_lines {
+                self.remember(end);
+            }
             return self.first_line_is_malformed();
         }
         let line = self.line;
@@ -348,14 +358,17 @@ impl Csv {
 
     /// Has the record at `at` read into `fields` and `ends`.
     fn parse(&mut self) -> Parsed {
-        let sign = self.sign();
+        let signs = self.signs();
         let input = &self.block[self.at..];
         let (fields, ends) = (&mut self.fields, &mut self.ends);
-        if let Some(escape) = sign.map(Some) {
-            let signs = Signs { delimiter: self.delimiter, quote: self.quote, escape };
+        if signs.escape.is_some() {
             return escaped::read(input, signs, self.blocks.ended, fields, ends);
         }
         plain::read(&mut self.parser, input, self.blocks.ended, fields, ends)
+    }
+
+    fn signs(&self) -> Signs {
+        Signs { delimiter: self.delimiter, quote: self.quote, escape: self.sign() }
     }
 
     /// What stands before a quote, where that is not another one.
@@ -424,6 +437,7 @@ impl Csv {
             return Ok(false);
         };
         self.block = block;
+        self.ahead = self.ahead.take().and_then(|ahead| ahead.moved(self.at));
         self.marks.forget();
         self.block_has_quotes = memchr(self.quote, &self.block).is_some();
         // A character cut in two at the end belongs to the record that comes again in the next block,

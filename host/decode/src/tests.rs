@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use clickmill_config::Dialect;
 
+mod ahead;
 mod dialects;
 mod line_ends;
 mod plain;

@@ -14,7 +14,7 @@ pub(super) enum Extent {
 }
 
 /// Where in a record the next byte is.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
     /// Where a field begins.
     Begin,
@@ -26,57 +26,76 @@ enum Place {
     Behind,
 }
 
-/// How far the record goes that `input` begins with. `ended` says that the input has no more than this.
-/// With more of it, what is known stays.
-pub(super) fn of(input: &[u8], signs: Signs, ended: bool) -> Extent {
-    let Signs { delimiter, quote, escape } = signs;
-    let is_escape = |byte| Some(byte) == escape;
-    let (mut place, mut at) = (Place::Begin, 0);
-    loop {
-        let Some(&byte) = input.get(at) else {
-            return match place {
-                _ if !ended => Extent::Beyond,
-                Place::Quoted => Extent::NotInOrder,
-                Place::Begin | Place::Plain | Place::Behind => Extent::Ends(at),
-            };
-        };
-        let next = input.get(at + 1).copied();
-        if next.is_none() && !ended && (byte == quote || is_escape(byte)) {
-            return Extent::Beyond;
-        }
-        at += match place {
-            Place::Quoted => {
-                let is_escaped = match next {
-                    Some(next) if is_escape(byte) => next == quote || is_escape(next),
-                    Some(next) => byte == quote && next == quote,
-                    None => false,
+/// Follows a record, and goes on where it was once there is more of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Follower {
+    place: Place,
+    /// The byte that comes next.
+    pub at: usize,
+}
+
+impl Follower {
+    /// At the record that begins here.
+    pub(super) fn new(at: usize) -> Self {
+        Self { place: Place::Begin, at }
+    }
+
+    /// Whether it is within quotes.
+    pub(super) fn is_quoted(&self) -> bool {
+        self.place == Place::Quoted
+    }
+
+    /// Follows the record as far as `input` goes. `ended` says that there is no more than this. With more of it,
+    /// what is known stays. Where the quotes are not in order, it stands at the first byte that shows it.
+    pub(super) fn follow(&mut self, input: &[u8], signs: Signs, ended: bool) -> Extent {
+        let Signs { delimiter, quote, escape } = signs;
+        let is_escape = |byte| Some(byte) == escape;
+        loop {
+            let Some(&byte) = input.get(self.at) else {
+                return match self.place {
+                    _ if !ended => Extent::Beyond,
+                    Place::Quoted => Extent::NotInOrder,
+                    Place::Begin | Place::Plain | Place::Behind => Extent::Ends(self.at),
                 };
-                if byte == quote && !is_escaped {
-                    place = Place::Behind;
+            };
+            let next = input.get(self.at + 1).copied();
+            if next.is_none() && !ended && (byte == quote || is_escape(byte)) {
+                return Extent::Beyond;
+            }
+            self.at += match self.place {
+                Place::Quoted => {
+                    let is_escaped = match next {
+                        Some(next) if is_escape(byte) => next == quote || is_escape(next),
+                        Some(next) => byte == quote && next == quote,
+                        None => false,
+                    };
+                    if byte == quote && !is_escaped {
+                        self.place = Place::Behind;
+                    }
+                    if is_escaped { 2 } else { 1 }
                 }
-                if is_escaped { 2 } else { 1 }
-            }
-            Place::Begin if byte == quote => {
-                place = Place::Quoted;
-                1
-            }
-            _ if matches!(byte, b'\r' | b'\n') => return Extent::Ends(at),
-            _ if byte == delimiter => {
-                place = Place::Begin;
-                1
-            }
-            Place::Behind => return Extent::NotInOrder,
-            Place::Begin | Place::Plain => {
-                place = Place::Plain;
-                match next {
-                    _ if !is_escape(byte) => 1,
-                    // It would escape the line's end, which only a quoted field may hold.
-                    None | Some(b'\r' | b'\n') => return Extent::NotInOrder,
-                    Some(next) if next == quote || is_escape(next) || next == delimiter => 2,
-                    Some(_) => 1,
+                Place::Begin if byte == quote => {
+                    self.place = Place::Quoted;
+                    1
                 }
-            }
-        };
+                _ if matches!(byte, b'\r' | b'\n') => return Extent::Ends(self.at),
+                _ if byte == delimiter => {
+                    self.place = Place::Begin;
+                    1
+                }
+                Place::Behind => return Extent::NotInOrder,
+                Place::Begin | Place::Plain => {
+                    self.place = Place::Plain;
+                    match next {
+                        _ if !is_escape(byte) => 1,
+                        // It would escape the line's end, which only a quoted field may hold.
+                        None | Some(b'\r' | b'\n') => return Extent::NotInOrder,
+                        Some(next) if next == quote || is_escape(next) || next == delimiter => 2,
+                        Some(_) => 1,
+                    }
+                }
+            };
+        }
     }
 }
 
@@ -87,7 +106,14 @@ mod tests {
     #[track_caller]
     fn check(escape: Option<u8>, input: &[u8], ended: bool, wanted: Extent) {
         let signs = Signs { delimiter: b',', quote: b'"', escape };
-        assert_eq!(of(input, signs, ended), wanted, "{}", String::from_utf8_lossy(input));
+        let told = Follower::new(0).follow(input, signs, ended);
+        assert_eq!(told, wanted, "{}", String::from_utf8_lossy(input));
+        // In two pieces.
+        let mut follower = Follower::new(0);
+        let first = follower.follow(&input[..input.len() / 2], signs, false);
+        let both =
+            if first == Extent::Beyond { follower.follow(input, signs, ended) } else { first };
+        assert_eq!(both, wanted, "{}", String::from_utf8_lossy(input));
     }
 
     #[test]

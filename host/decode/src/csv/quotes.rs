@@ -43,6 +43,11 @@ impl Quotes {
     }
 }
 
+/// Where a backslash stands before a quote last.
+pub(super) fn last_escaped(text: &[u8], quote: u8) -> Option<usize> {
+    text.windows(2).rposition(|pair| pair == [b'\\', quote])
+}
+
 /// Whether a backslash stands before a quote.
 pub(super) fn is_escaped(text: &[u8], quote: u8) -> bool {
     text.windows(2).any(|pair| pair == [b'\\', quote])

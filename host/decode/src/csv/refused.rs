@@ -1,12 +1,16 @@
 //! Records of delimited text that are refused as they stand, or of which only the first line is.
+//!
+//! Where a quote that a line opens leads nowhere, that line is refused by itself and the next one is read anew. It
+//! may open a quote as well. Both then are within quotes where the next one ends, and so go the same way from there:
+//! what was seen of it ([`Ahead`]) is not looked at again, or a file of such lines would take hours.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
 use super::super::{Malformed, reason, too_large};
-use super::escaped::Signs;
-use super::extent::{self, Extent};
+use super::extent::{Extent, Follower};
+use super::quotes::last_escaped;
 use super::{Csv, Next, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
 use clickmill_core::batch::{Position, Reason};
 
@@ -16,22 +20,127 @@ const LOOK_AHEAD: usize = 4;
 /// And so many bytes beyond the limit at most.
 const MAX_LOOK_AHEAD_BYTES: usize = 16 << 20;
 
+/// Where those lines lead that open a quote.
+pub(super) struct Ahead {
+    /// The end of the first of them, within quotes.
+    from: usize,
+    /// As far as it was followed.
+    follower: Follower,
+    leads: Leads,
+}
+
+enum Leads {
+    /// To where quotes are not in order.
+    Astray,
+    /// Further than is looked.
+    Beyond,
+    /// To an end, with a backslash before a quote at the place given.
+    Escaped(usize),
+}
+
+impl Ahead {
+    /// What is known of the block that begins at a place of this one.
+    pub(super) fn moved(mut self, begin: usize) -> Option<Self> {
+        self.from = self.from.saturating_sub(begin);
+        self.follower.at = self.follower.at.checked_sub(begin)?;
+        if let Leads::Escaped(last) = &mut self.leads {
+            *last = last.checked_sub(begin)?;
+        }
+        Some(self)
+    }
+}
+
 impl Csv {
+    /// What becomes of the record at `at`, where its first line opens a quote that leads where one before it led.
+    pub(super) fn led_as_before(&mut self) -> Option<Next> {
+        let mut ahead = self.ahead.take_if(|ahead| self.at < ahead.follower.at)?;
+        let (most, signs) = (self.most_ahead(), self.signs());
+        let Some(end) = lines::first_end(&self.block[self.at..]).map(|end| self.at + end) else {
+            self.ahead = Some(ahead);
+            return None;
+        };
+        let mut line = Follower::new(self.at);
+        let is_open = line.follow(&self.block[..=end], signs, false) == Extent::Beyond
+            && line.is_quoted()
+            && line.at == end + 1
+            && (ahead.from..ahead.follower.at).contains(&end);
+        let is_refused = match ahead.leads {
+            _ if !is_open => false,
+            Leads::Astray => true,
+            Leads::Escaped(last) => self.at <= last,
+            Leads::Beyond => {
+                let limit = self.block.len().min(self.at + most);
+                let is_all = self.blocks.ended && limit == self.block.len();
+                match ahead.follower.follow(&self.block[..limit], signs, is_all) {
+                    Extent::Beyond if self.block.len() - self.at <= most && !self.blocks.ended => {
+                        self.ahead = Some(ahead);
+                        return Some(Next::BlockEnds);
+                    }
+                    Extent::Beyond => true,
+                    Extent::NotInOrder => {
+                        ahead.leads = Leads::Astray;
+                        true
+                    }
+                    Extent::Ends(_) => return None,
+                }
+            }
+        };
+        self.ahead = Some(ahead);
+        is_refused.then(|| self.first_line_is_malformed())
+    }
+
+    /// Remembers where the record at `at` leads, of which the first line is refused. It ends at `end`, if it does.
+    pub(super) fn remember(&mut self, end: usize) {
+        let input = &self.block[..self.block.len().min(end + 1)];
+        let is_all = self.blocks.ended && input.len() == self.block.len();
+        let mut follower = Follower::new(self.at);
+        let extent = follower.follow(input, self.signs(), is_all);
+        self.set_ahead(follower, extent);
+    }
+
+    fn set_ahead(&mut self, follower: Follower, extent: Extent) {
+        let leads = match extent {
+            Extent::NotInOrder => Some(Leads::Astray),
+            Extent::Beyond => Some(Leads::Beyond),
+            Extent::Ends(end) if self.escape.is_none() => {
+                let last = last_escaped(&self.block[self.at..end], self.quote);
+                last.map(|last| Leads::Escaped(self.at + last))
+            }
+            Extent::Ends(_) => None,
+        };
+        let first = lines::first_end(&self.block[self.at..]);
+        self.ahead = first.zip(leads).map(|(first, leads)| {
+            let from = self.at + first;
+            Ahead { from, follower, leads }
+        });
+    }
+
+    /// How far is looked for the end of a record.
+    fn most_ahead(&self) -> usize {
+        let beyond = (LOOK_AHEAD - 1) * self.max_record_bytes;
+        self.max_record_bytes + beyond.min(MAX_LOOK_AHEAD_BYTES)
+    }
+
     /// Refuses the record at `at`, which is beyond a limit: the whole of it where its quotes are in order,
     /// else its first line.
     pub(super) fn refuse(&mut self) -> Next {
-        let rest = &self.block[self.at..];
-        let beyond = (LOOK_AHEAD - 1) * self.max_record_bytes;
-        let most = self.max_record_bytes + beyond.min(MAX_LOOK_AHEAD_BYTES);
-        let seen = &rest[..rest.len().min(most)];
-        let is_all = self.blocks.ended && seen.len() == rest.len();
-        let (delimiter, quote) = (self.delimiter, self.quote);
-        let signs = Signs { delimiter, quote, escape: self.sign() };
-        match extent::of(seen, signs, is_all) {
-            Extent::Ends(bytes) if !self.may_be_escaped(&rest[..bytes]) => self.refuse_whole(bytes),
+        let (at, most) = (self.at, self.most_ahead());
+        let limit = self.block.len().min(at + most);
+        let is_all = self.blocks.ended && limit == self.block.len();
+        let mut follower = Follower::new(at);
+        let extent = follower.follow(&self.block[..limit], self.signs(), is_all);
+        match extent {
+            Extent::Ends(end) if !self.may_be_escaped(&self.block[at..end]) => {
+                self.refuse_whole(end - at)
+            }
             // One byte more tells whether that is the end of the input.
-            Extent::Beyond if rest.len() <= most && !self.blocks.ended => Next::BlockEnds,
-            Extent::Ends(_) | Extent::NotInOrder | Extent::Beyond => self.first_line_is_malformed(),
+            Extent::Beyond if self.block.len() - at <= most && !self.blocks.ended => {
+                Next::BlockEnds
+            }
+            Extent::Ends(_) | Extent::NotInOrder | Extent::Beyond => {
+                self.set_ahead(follower, extent);
+                self.first_line_is_malformed()
+            }
         }
     }
 

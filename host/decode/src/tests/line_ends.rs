@@ -6,7 +6,7 @@ use super::*;
 
 /// The records of an object of which blocks of so many bytes are read at once. What an oversized record
 /// is told to have, at least, depends on that: it is left out.
-fn records_of_blocks(
+pub(super) fn records_of_blocks(
     format: &Format,
     max_rows: usize,
     block_bytes: usize,

@@ -1,0 +1,61 @@
+//! Lines of which each opens a quote that leads nowhere: each is refused by itself, and where it leads is looked at
+//! once.
+
+use proptest::prelude::*;
+
+use super::line_ends::records_of_blocks;
+use super::*;
+
+/// Where each of them were followed to its end, this would take hours.
+#[test]
+fn csv_lines_that_each_open_a_quote_cost_as_much_as_others() {
+    let long = format!("{}\";\";\n", "a".repeat(300));
+    for (line, count, end) in [
+        ("a\";\";\n", 200_000, ""),
+        ("a\";\";\n", 200_000, "b\"d\n"),
+        ("a\";\"\\\"\";\n", 100_000, ""),
+        ("a\";\"\\\"\";\n", 100_000, "b\"\n"),
+        (&long, 20_000, "b\"d\n"),
+        (&long, 20_000, ""),
+    ] {
+        let text = format!("a;b\n{}{end}", line.repeat(count));
+        let found = records_of_blocks(&csv_format(1 << 20), 8192, BLOCK_BYTES, text.as_bytes());
+        let refused = found.iter().filter(|record| record.fields.is_err()).count();
+        assert!(refused + 2 > count, "{line:?} {end:?}: {refused} of {}", found.len());
+    }
+}
+
+proptest! {
+    /// What follows a line that is refused is read as if nothing stood before it.
+    #[test]
+    fn csv_lines_after_one_that_is_refused_are_read_as_from_there(
+        text in proptest::collection::vec(
+            prop_oneof![
+                Just(";"), Just("\""), Just("\n"), Just("a"), Just("\\"),
+                Just("a;\";\"\n"), Just("\"\n"), Just("\\\"\n"), Just("a;b\n"),
+            ],
+            0..40,
+        ),
+        max_record_bytes in 3_usize..60,
+        block_bytes in 1_usize..100,
+    ) {
+        let format = csv_format(max_record_bytes);
+        let text = format!("a;b\n{}", text.concat());
+        let all = records_of_blocks(&format, 1000, block_bytes, text.as_bytes());
+        for (at, refused) in all.iter().enumerate() {
+            if !refused.fields.as_ref().is_err_and(|reason| reason.code == "unbalanced_quote") {
+                continue;
+            }
+            let rest: String = text.split_inclusive('\n').skip(refused.line as usize).collect();
+            let rest = format!("a;b\n{rest}");
+            let wanted = records_of_blocks(&format, 1000, BLOCK_BYTES, rest.as_bytes());
+            let found = all[at + 1..].iter();
+            let told = |record: &Record, before: u64| {
+                (record.line - before, record.fields.clone(), record.payload.clone())
+            };
+            let found: Vec<_> = found.map(|record| told(record, refused.line - 1)).collect();
+            let wanted: Vec<_> = wanted.iter().map(|record| told(record, 0)).collect();
+            prop_assert_eq!(found, wanted, "after line {} of {:?}", refused.line, text);
+        }
+    }
+}
