@@ -325,8 +325,11 @@ impl Drop for PendingQuestion {
 /// How a process has ended.
 fn how(status: ExitStatus) -> String {
     match status.signal() {
-        // An allocation beyond its limit aborts it; the kernel kills what takes too much of the machine.
-        Some(6 | 9) => format!("{status}: it asked for more memory than it may have"),
+        // An allocation beyond its limit, or a stack's end, aborts it; the kernel kills what takes too much of
+        // the machine.
+        Some(6 | 9) => {
+            format!("{status}: it asked for more memory than it may have, or is nested too deeply")
+        }
         _ => status.to_string(),
     }
 }

@@ -27,6 +27,18 @@ struct Service {
     turns: Semaphore,
 }
 
+/// The stack of a thread. Planning goes into a query as deep as its parts are within each other, and each
+/// `UNION ALL` is one deeper. Stacks count towards what the process may have, which is mostly for rows.
+fn stack_bytes(memory: usize) -> usize {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) + OTHER_THREADS;
+    (memory / STACKS_SHARE / threads).clamp(4 << 20, 32 << 20)
+}
+
+/// Threads that read files, beside one for each processor.
+const OTHER_THREADS: usize = 8;
+/// Stacks may have one part in so many of the memory.
+const STACKS_SHARE: usize = 16;
+
 type Answered = (u64, Result<Vec<u8>, (Fault, String)>);
 
 /// Answers questions until standard input ends.
@@ -40,7 +52,10 @@ pub fn serve() -> io::Result<()> {
         warehouses: Mutex::default(),
         turns: Semaphore::new(AT_ONCE),
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(stack_bytes(bytes as usize))
+        .enable_all()
+        .build()?;
     let (answers, to_write) = mpsc::unbounded_channel::<Answered>();
     let mut output = io::stdout();
     wire::write(&mut output, 0, &Hello { version: wire::VERSION }, &[])?;

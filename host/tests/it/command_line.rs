@@ -102,6 +102,14 @@ fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
 }
 
 #[test]
+fn a_query_of_many_parts_is_answered() {
+    let scratch = Scratch::new();
+    let parts: Vec<String> = (0..200).map(|n| format!("SELECT {n} AS n")).collect();
+    let query = format!("SELECT SUM(n) AS sum FROM ({})", parts.join(" UNION ALL "));
+    assert_eq!(scratch.number(&query), 199 * 100);
+}
+
+#[test]
 fn a_warehouse_without_tables_is_told() {
     let scratch = Scratch::new();
     for dry_run in [&[][..], &["--dry-run"]] {
