@@ -10,9 +10,12 @@ use clickmill_core::parts::Parts;
 const FEW: usize = 16;
 /// Of those that their parts do not tell apart, so many different ones are looked for in the texts of a record, or
 /// of a row. The others would mostly be there.
-const MAX_DIFFERENT: usize = 64;
+const MAX_DIFFERENT: usize = 128;
 
+/// How long the parts are by which a value is told apart that is as long: numbers have shorter ones in common with
+/// many a text.
 const SHORT: usize = 4;
+const MIDDLE: usize = 6;
 const LONG: usize = 8;
 
 /// What is known of a value that is looked for.
@@ -33,6 +36,7 @@ pub(super) struct Search {
     /// Those of the values beyond the first few that were not there.
     absent: RefCell<HashSet<Box<str>>>,
     short: OnceCell<Parts<SHORT>>,
+    middle: OnceCell<Parts<MIDDLE>>,
     long: OnceCell<Parts<LONG>>,
 }
 
@@ -54,16 +58,10 @@ impl Search {
             self.values.set(self.values.get() + 1);
             return Known::Unknown;
         }
-        let shortest = spelled.iter().map(|value| value.len()).min();
-        let may_be_there = match shortest {
-            Some(LONG..) => {
-                let parts = self.long.get_or_init(|| Parts::of(texts().iter().map(T::as_ref)));
-                spelled.iter().any(|value| parts.may_hold(value.as_bytes()))
-            }
-            Some(SHORT..) => {
-                let parts = self.short.get_or_init(|| Parts::of(texts().iter().map(T::as_ref)));
-                spelled.iter().any(|value| parts.may_hold(value.as_bytes()))
-            }
+        let may_be_there = match spelled.iter().map(|value| value.len()).min() {
+            Some(LONG..) => may_hold(&self.long, spelled, texts),
+            Some(MIDDLE..) => may_hold(&self.middle, spelled, texts),
+            Some(SHORT..) => may_hold(&self.short, spelled, texts),
             _ => true,
         };
         if !may_be_there || self.absent.borrow().contains(key) {
@@ -82,4 +80,14 @@ impl Search {
             self.absent.borrow_mut().insert(key.into());
         }
     }
+}
+
+/// Whether the texts may hold a value in one of its spellings. Their parts are found once.
+fn may_hold<const N: usize, T: AsRef<[u8]>>(
+    known: &OnceCell<Parts<N>>,
+    spelled: &[&str],
+    texts: impl FnOnce() -> Vec<T>,
+) -> bool {
+    let parts = known.get_or_init(|| Parts::of(texts().iter().map(T::as_ref)));
+    spelled.iter().any(|value| parts.may_hold(value.as_bytes()))
 }

@@ -529,6 +529,8 @@ fn networks_pass_in_the_field_that_was_written_again_and_in_none_beside_it() {
     }
 }
 
+const DIGITS: [char; 9] = ['0', '2', '3', '4', '5', '6', '7', '8', '9'];
+
 /// Where each were looked for in all of the record, or of the text beside it, this would take hours.
 #[test]
 fn of_very_many_values_most_are_told_apart_and_too_many_are_stopped() {
@@ -548,6 +550,7 @@ fn of_very_many_values_most_are_told_apart_and_too_many_are_stopped() {
         stopped.into_iter().next().map(|letter| letter.reason.message)
     };
     let masked: Vec<String> = (0..50_000).map(|n| format!("k1:{n:08x}")).collect();
+    let masked: Vec<String> = masked.iter().map(|value| value.replace(DIGITS, "g")).collect();
     let masked: Vec<&str> = masked.iter().map(String::as_str).collect();
     let came: Vec<String> = (0..100_000).map(|n| format!("u-{n}")).collect();
     let came: Vec<&str> = came.iter().map(String::as_str).collect();
