@@ -426,6 +426,6 @@ mod tests {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
         }
         let one_zero = format!("a,b\n{}1,x\0y\n", "1,2\n".repeat(50));
-        assert_eq!(lines(one_zero.as_bytes()), "format = \"csv\"");
+        assert_eq!(lines(one_zero.as_bytes()), "csv = { delimiter = \",\" }");
     }
 }
