@@ -12,6 +12,7 @@
 //! A column that the header does not name is called by its place, `column_1`, and so are all of them where there is
 //! no header. Records then have a header of those names, so that each can be read alone.
 
+mod ahead;
 mod escaped;
 mod extent;
 mod header;
@@ -30,12 +31,12 @@ use bytes::Bytes;
 use csv_core::{Reader, ReaderBuilder};
 use memchr::memchr;
 
+use ahead::Ahead;
 use escaped::Signs;
 use lines::BYTE_ORDER_MARK;
 use marks::Marks;
 use parsed::{Parsed, Stop};
 use quotes::Quotes;
-use refused::Ahead;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 use clickmill_config::Dialect;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::super::{Malformed, reason, too_large};
+use super::ahead::{Ahead, Leads};
 use super::extent::{Extent, Follower};
 use super::quotes::last_escaped;
 use super::{Csv, Next, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
@@ -19,36 +20,6 @@ use clickmill_core::batch::{Position, Reason};
 const LOOK_AHEAD: usize = 4;
 /// And so many bytes beyond the limit at most.
 const MAX_LOOK_AHEAD_BYTES: usize = 16 << 20;
-
-/// Where those lines lead that open a quote.
-pub(super) struct Ahead {
-    /// The end of the first of them, within quotes.
-    from: usize,
-    /// As far as it was followed.
-    follower: Follower,
-    leads: Leads,
-}
-
-enum Leads {
-    /// To where quotes are not in order.
-    Astray,
-    /// Further than is looked.
-    Beyond,
-    /// To an end, with a backslash before a quote at the place given.
-    Escaped(usize),
-}
-
-impl Ahead {
-    /// What is known of the block that begins at a place of this one.
-    pub(super) fn moved(mut self, begin: usize) -> Option<Self> {
-        self.from = self.from.saturating_sub(begin);
-        self.follower.at = self.follower.at.checked_sub(begin)?;
-        if let Leads::Escaped(last) = &mut self.leads {
-            *last = last.checked_sub(begin)?;
-        }
-        Some(self)
-    }
-}
 
 impl Csv {
     /// What becomes of the record at `at`, where its first line opens a quote that leads where one before it led.
