@@ -30,8 +30,8 @@
 //!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
 //!
 //! Why 5 is right: a decision that can be carried out is never replaced, and removed only once the ledger
-//! has an entry; and entries stay. So who reads such a decision, and *after that* finds no entry, has read the only one there
-//! ever was.
+//! has an entry; and entries stay. So who reads such a decision, and *after that* finds no entry, has read
+//! the only one there ever was.
 //!
 //! No file of a table is ever removed here.
 

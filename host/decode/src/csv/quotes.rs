@@ -50,5 +50,5 @@ pub(super) fn last_escaped(text: &[u8], quote: u8) -> Option<usize> {
 
 /// Whether a backslash stands before a quote.
 pub(super) fn is_escaped(text: &[u8], quote: u8) -> bool {
-    text.windows(2).any(|pair| pair == [b'\\', quote])
+    last_escaped(text, quote).is_some()
 }
