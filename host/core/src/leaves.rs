@@ -2,6 +2,7 @@
 //! that its values are of.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -17,11 +18,19 @@ pub struct Leaf {
     pub values: ArrayRef,
     /// Where it is in a list, where each row's values begin, and at the end where the last one's end.
     begins: Option<Vec<usize>>,
+    /// By row, the row whose values are also its own. Each has its own, where absent.
+    rows: Option<Arc<[u32]>>,
 }
 
 impl Leaf {
+    /// The same values, of rows that have those of these rows.
+    pub fn of_rows(self, rows: Arc<[u32]>) -> Self {
+        Self { rows: Some(rows), ..self }
+    }
+
     /// The numbers of a row's values.
     pub fn of_row(&self, row: usize) -> Range<usize> {
+        let row = self.rows.as_ref().map_or(row, |rows| rows[row] as usize);
         match &self.begins {
             Some(begins) => begins[row]..begins[row + 1],
             None => row..row + 1,
@@ -35,7 +44,11 @@ impl Leaf {
 
     /// How many rows.
     pub fn rows(&self) -> usize {
-        self.begins.as_ref().map_or(self.values.len(), |begins| begins.len() - 1)
+        match (&self.rows, &self.begins) {
+            (Some(rows), _) => rows.len(),
+            (None, Some(begins)) => begins.len() - 1,
+            (None, None) => self.values.len(),
+        }
     }
 }
 
@@ -62,14 +75,12 @@ fn walk(path: Path, column: &ArrayRef, begins: Option<Vec<usize>>, found: &mut V
                 walk(path.field(field.name()), values, begins.clone(), found);
             }
         }
-        _ => found.push(Leaf { path, values: column.clone(), begins }),
+        _ => found.push(Leaf { path, values: column.clone(), begins, rows: None }),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{ListArray, StringArray, StructArray};
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{Field, Fields};

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
@@ -14,7 +13,8 @@ use super::counts::StageCounts;
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::kind::Node;
-use super::lift::{refuse_whole, repeat, share};
+use super::lift::{refuse_whole, share};
+use super::raw_column::RawColumn;
 use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
@@ -104,7 +104,7 @@ pub struct Processed {
     /// What has become of the records that went in.
     pub records: RecordCounts,
     /// Guarded columns that are written anew after they are there, as they were before; of the good rows.
-    pub raw: Vec<(String, ArrayRef)>,
+    pub raw: Vec<RawColumn>,
 }
 
 /// Runs batches through a chain. One per thread.
@@ -165,7 +165,7 @@ impl ChainWorker {
     pub fn run_watched(
         &mut self,
         batch: Batch,
-        watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
+        watch: impl FnMut(&str, &Batch, &[RawColumn]),
     ) -> Result<Processed, ArrowError> {
         let underway = Underway::begin(batch)?;
         self.go_on(0, underway, watch)?.end()
@@ -219,7 +219,7 @@ impl ChainWorker {
         &mut self,
         from: usize,
         mut underway: Underway,
-        mut watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
+        mut watch: impl FnMut(&str, &Batch, &[RawColumn]),
     ) -> Result<Underway, ArrowError> {
         for at in from..self.stages.len() {
             if underway.batch.rows() == 0 {
@@ -249,7 +249,7 @@ impl ChainWorker {
             if let Some(column) = batch.columns.column_by_name(name)
                 && has_new(name, column, &raw)
             {
-                raw.push((name.clone(), column.clone()));
+                raw.push(RawColumn::new(name, column.clone()));
             }
         }
         let by = Rejector {
@@ -273,9 +273,7 @@ impl ChainWorker {
         if let (Some(came_from), Some(number)) = (came_from, stage.multiplies) {
             batch = repeated(batch, came_from, &stage, number)?;
             records.repeat(rows, came_from);
-            for (_, column) in &mut raw {
-                *column = repeat(column, came_from)?;
-            }
+            raw.iter_mut().for_each(|raw| raw.repeat(came_from));
         }
         for (row, reason) in told {
             rejected.push(batch.origins.reject(row as usize, &by, reason));
@@ -292,9 +290,7 @@ impl ChainWorker {
                 keep[*row as usize] = false;
             }
             let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
-            for (_, column) in &mut raw {
-                *column = filter(column, &keep)?;
-            }
+            raw.iter_mut().for_each(|raw| raw.keep(&keep));
             let refused = answer.rejected.iter().map(|(row, _)| *row);
             records.keep(refused, answer.dropped.iter().copied(), &keep);
             batch = batch.keep(&keep)?;
@@ -316,7 +312,7 @@ struct Underway {
     records: Records,
     rejected: Vec<Rejected>,
     filtered: u64,
-    raw: Vec<(String, ArrayRef)>,
+    raw: Vec<RawColumn>,
 }
 
 impl Underway {
@@ -344,10 +340,9 @@ fn makes(node: &Node, there: Option<&ArrayRef>) -> bool {
 }
 
 /// Whether a column has fields that its earlier forms had not.
-fn has_new(name: &str, column: &ArrayRef, raw: &[(String, ArrayRef)]) -> bool {
-    let known = raw.iter().filter(|(known, _)| known == name);
-    let known: Vec<Path> =
-        known.flat_map(|(name, column)| leaves(name, column)).map(|leaf| leaf.path).collect();
+fn has_new(name: &str, column: &ArrayRef, raw: &[RawColumn]) -> bool {
+    let known = raw.iter().filter(|raw| raw.name == name);
+    let known: Vec<Path> = known.flat_map(RawColumn::leaves).map(|leaf| leaf.path).collect();
     leaves(name, column).iter().any(|leaf| !known.contains(&leaf.path))
 }
 

@@ -15,8 +15,9 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 
 use super::kind::Columns;
+use super::raw_column::RawColumn;
 use clickmill_core::batch::{Batch, Reason};
-use clickmill_core::leaves::{Leaf, leaves};
+use clickmill_core::leaves::Leaf;
 use clickmill_core::parts::{Parts, parts};
 use clickmill_core::words::{find, resolved, texts, unescaped};
 
@@ -43,7 +44,7 @@ pub(super) struct HiddenValues {
 #[derive(Default)]
 struct Hidden {
     /// The sensitive columns by name, as they are and as they were.
-    columns: Vec<(String, ArrayRef)>,
+    columns: Vec<RawColumn>,
     /// The columns that the stage reads, where sensitive ones are still to come: it can quote no others.
     read: Option<Vec<ArrayRef>>,
     /// The sensitive columns as texts: made for the first message.
@@ -75,12 +76,12 @@ impl HiddenValues {
     pub(crate) fn of(
         batch: &Batch,
         columns: &[String],
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
         to_come: Option<&Columns>,
     ) -> Self {
         let now = columns.iter().filter_map(|name| {
             let column = batch.columns.column_by_name(name)?;
-            Some((name.clone(), column.clone()))
+            Some(RawColumn::new(name, column.clone()))
         });
         let batch = Arc::new(Hidden {
             columns: now.chain(raw.iter().cloned()).collect(),
@@ -188,8 +189,7 @@ impl HiddenValues {
     /// How many sensitive values there are, at any depth.
     fn values(&self) -> usize {
         *self.batch.values.get_or_init(|| {
-            let columns = self.batch.columns.iter();
-            let leaves = columns.flat_map(|(name, column)| leaves(name, column));
+            let leaves = self.batch.columns.iter().flat_map(RawColumn::leaves);
             leaves.map(|leaf| leaf.values.len()).sum()
         })
     }
@@ -200,8 +200,7 @@ impl HiddenValues {
 
     fn texts(&self) -> &[Text] {
         self.batch.texts.get_or_init(|| {
-            let columns = self.batch.columns.iter();
-            let leaves = columns.flat_map(|(name, column)| leaves(name, column));
+            let leaves = self.batch.columns.iter().flat_map(RawColumn::leaves);
             let text = |leaf: Leaf| {
                 let values = texts(&leaf.values).ok().flatten()?;
                 Some(Text { name: leaf.path.to_string(), leaf, values })

@@ -20,7 +20,7 @@ use columns::AnswerColumns;
 
 pub(super) use answer::{Answer, cut};
 pub(super) use error::AnswerError;
-pub(super) use rows::{refuse_whole, repeat, share};
+pub(super) use rows::{refuse_whole, share};
 
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;

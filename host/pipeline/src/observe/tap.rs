@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::{lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};
+use clickmill_sandbox::RawColumn;
 use clickmill_tables::result_set::{Answer, ResultSet};
 pub(crate) use rows::HIDDEN;
 use rows::refused;
@@ -205,7 +206,7 @@ impl Taps {
         writes: &StageWrites<'_>,
         stage: &str,
         batch: &Batch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
     ) {
         let is_last = writes.stages.last().is_some_and(|(last, _)| *last == stage);
         self.show(|tap| {

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-
 use super::decode;
 use super::{Fate, ReplayError};
 use crate::context::Context;
@@ -13,7 +11,7 @@ use crate::versions::fit::Fitted;
 use clickmill_core::batch::{Batch, Position, Reason, Rejected};
 use clickmill_core::{StageName, stage};
 use clickmill_dead_letter::is_cut;
-use clickmill_sandbox::{ChainWorker, Library};
+use clickmill_sandbox::{ChainWorker, Library, RawColumn};
 use clickmill_sink::{Key, Letter, Record};
 use clickmill_tables::Routed;
 
@@ -37,7 +35,7 @@ impl<'a> Chains<'a> {
         &mut self,
         letters: Vec<Letter>,
         fates: &mut Vec<(String, Fate)>,
-        mut watch: impl FnMut(&Fitted, &str, &Batch, &[(String, ArrayRef)]),
+        mut watch: impl FnMut(&Fitted, &str, &Batch, &[RawColumn]),
     ) -> Result<Made, ReplayError> {
         let ids: BTreeMap<Key, String> = letters
             .iter()

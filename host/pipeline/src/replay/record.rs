@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
@@ -17,7 +17,7 @@ use crate::observe::tap::{HIDDEN, StageWrites};
 use crate::versions::fit::{FitError, Fitted};
 use clickmill_core::batch::Batch;
 use clickmill_core::{Micros, stage};
-use clickmill_sandbox::{Change, ChangeError, Golden, Library, Recorded};
+use clickmill_sandbox::{Change, ChangeError, Golden, Library, RawColumn, Recorded};
 use clickmill_sink::Letter;
 
 /// Which letters become golden cases of what.
@@ -124,7 +124,7 @@ pub(super) fn record(
     let mut seen = Ok(Seen::default());
     // What is tested gets no more of the rows than a reader, nor the pipeline's secrets.
     let mut chains = Chains::new(context, current.clone());
-    let mut watch = |fitted: &Fitted, at: &str, batch: &Batch, raw: &[(String, ArrayRef)]| {
+    let mut watch = |fitted: &Fitted, at: &str, batch: &Batch, raw: &[RawColumn]| {
         if let Ok(all) = &mut seen
             && at == passed
             && let Err(error) = all.add(context, fitted, before.as_deref(), batch, raw)
@@ -177,7 +177,7 @@ impl Seen {
         fitted: &Fitted,
         before: Option<&str>,
         batch: &Batch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
     ) -> Result<(), ArrowError> {
         let reveal = &context.pipeline.admin.reveal;
         let writes = StageWrites::of(fitted, &context.pipeline.sink);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 
 use crate::observe::summary::Counts;
@@ -17,7 +16,7 @@ use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
-use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
+use clickmill_sandbox::{ChainWorker, Processed, RawColumn, RecordCounts, StageCounts};
 use clickmill_tables::Routed;
 
 /// What a batch becomes: `rows.count() + rejected.len() + filtered` are the rows that went in and
@@ -52,7 +51,7 @@ impl Fitted {
         &self,
         worker: &mut ChainWorker,
         batch: Batch,
-        watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
+        watch: impl FnMut(&str, &Batch, &[RawColumn]),
     ) -> Result<Transformed, ArrowError> {
         self.finish(worker.run_watched(batch, watch)?)
     }

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
@@ -44,6 +44,7 @@ use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
 use clickmill_core::words::{is_plain, texts};
 use clickmill_core::{Digest, stage};
+use clickmill_sandbox::RawColumn;
 
 /// Why rows are stopped.
 pub(crate) const CODE: &str = "unmasked";
@@ -183,7 +184,7 @@ impl Guard {
     pub(crate) fn stop(
         &self,
         batch: Batch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
         plugin_set: &Digest,
     ) -> Result<(Batch, Vec<Rejected>), ArrowError> {
         if self.columns.is_empty() {
@@ -215,12 +216,12 @@ impl Guard {
     fn find<'a>(
         &'a self,
         batch: &Batch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
     ) -> Result<BTreeMap<usize, Found<'a>>, ArrowError> {
         let now = self
             .columns()
-            .filter_map(|name| batch.columns.column_by_name(name).map(|column| (name, column)));
-        let own = self.values(now)?;
+            .filter_map(|name| Some(leaves(name, batch.columns.column_by_name(name)?)));
+        let own = self.values(now.flatten())?;
         let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns)?);
         let origins = &batch.origins;
         let mut joined = Joined::default();
@@ -259,7 +260,7 @@ impl Guard {
     pub(crate) fn holding_none(
         &self,
         rows: &RecordBatch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
     ) -> Result<BooleanArray, ArrowError> {
         let (raws, all) = (self.raws(raw)?, self.texts(rows)?);
         let mut joined = Joined::default();
@@ -271,8 +272,8 @@ impl Guard {
         Ok(BooleanArray::new(holds_none, None))
     }
 
-    fn raws(&self, raw: &[(String, ArrayRef)]) -> Result<Vec<Raw<'_>>, ArrowError> {
-        let mut all = self.values(raw.iter().map(|(name, column)| (name.as_str(), column)))?;
+    fn raws(&self, raw: &[RawColumn]) -> Result<Vec<Raw<'_>>, ArrowError> {
+        let mut all = self.values(raw.iter().flat_map(RawColumn::leaves))?;
         // Each field in its first form: a later one may be masked.
         let mut seen = BTreeSet::new();
         all.retain(|raw| seen.insert(raw.guarded.name.as_str()));
@@ -280,12 +281,9 @@ impl Guard {
     }
 
     /// The values of sensitive columns, in the order of the table.
-    fn values<'b>(
-        &self,
-        columns: impl Iterator<Item = (&'b str, &'b ArrayRef)>,
-    ) -> Result<Vec<Raw<'_>>, ArrowError> {
+    fn values(&self, leaves: impl Iterator<Item = Leaf>) -> Result<Vec<Raw<'_>>, ArrowError> {
         let mut all = Vec::new();
-        for leaf in columns.flat_map(|(name, column)| leaves(name, column)) {
+        for leaf in leaves {
             if let Some(guarded) = self.guarded(&leaf.path)
                 && let Some(values) = texts(&leaf.values)?
             {

@@ -157,6 +157,27 @@ fn the_rows_of_a_record_share_its_text() {
     assert_eq!(lengths, [[1000; 4], [0; 4], [1000; 4]].concat());
 }
 
+/// As they were before an earlier stage masked them: a megabyte stays a megabyte, however many events it becomes.
+#[test]
+fn the_rows_of_a_record_share_its_raw_values() {
+    let (_folder, engine) = engine();
+    let [two, second]: [(Does, Does); 2] = [(multiplies, starts_at_none), (nothing, drops_second)];
+    let mut worker = ChainWorker::new(&chain(&engine, &[two, second, two]).unwrap());
+    let raw: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(1000), "b".repeat(1000)]));
+    let bytes = raw.as_string::<i32>().values().as_ptr();
+    let mut underway = Underway::begin(batch(2)).unwrap();
+    underway.raw = vec![RawColumn::new("user_id", raw)];
+    let processed = worker.go_on(0, underway, |_, _, _| {}).unwrap().end().unwrap();
+    let raw = processed.raw[0].leaves().next().unwrap();
+    let values = raw.values.as_string::<i32>();
+    assert_eq!((values.values().as_ptr(), values.len()), (bytes, 2));
+    let numbers = processed.batch.columns.column(0).as_primitive::<Int64Type>();
+    assert_eq!((raw.rows(), numbers.len()), (6, 6));
+    for (row, number) in numbers.values().iter().enumerate() {
+        assert_eq!(raw.of_row(row), *number as usize..*number as usize + 1);
+    }
+}
+
 /// What a row of many has of its record's text is a number, unless somebody has to write it out.
 #[test]
 fn a_text_that_nobody_wants_counts_once_however_many_rows_share_it() {

@@ -72,7 +72,7 @@ fn columns_of_numbers_and_what_was_masked_since_are_hidden_too() {
     let sessions: ArrayRef = Arc::new(Int64Array::from(vec![24026]));
     let batch = batch(&[("session_id", users(&[Some("k1:5f5f")])), ("phone", sessions.clone())]);
     let names = ["session_id".to_owned(), "phone".to_owned()];
-    let raw = [("session_id".to_owned(), users(&[Some("s-77")]))];
+    let raw = [RawColumn::new("session_id", users(&[Some("s-77")]))];
     let hidden = HiddenValues::of(&batch, &names, &raw, None);
     let wanted = "[phone] of [session_id], [session_id]";
     assert_eq!(told(&hidden, 0, "24026 of s-77, k1:5f5f"), wanted);

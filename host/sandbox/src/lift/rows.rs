@@ -108,7 +108,7 @@ fn too_many_rows(most: usize) -> Reason {
 }
 
 /// A column of the batch, once for each row that came of its rows.
-pub(crate) fn repeat(column: &ArrayRef, came_from: &[u32]) -> Result<ArrayRef, ArrowError> {
+pub(super) fn repeat(column: &ArrayRef, came_from: &[u32]) -> Result<ArrayRef, ArrowError> {
     take(column, &UInt32Array::from(came_from.to_vec()), None)
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn share(
 }
 
 /// Bytes that the columns of a batch have once they are repeated: those that are written too, since records
-/// are given again and raw values are kept. Texts that rows share count once for each row where they are wanted:
+/// are given again. Texts that rows share count once for each row where they are wanted:
 /// so a plugin or a table may have them that knows no dictionary. Of others each row has a number.
 pub(super) fn repeated_bytes(
     batch: &RecordBatch,

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use arrow::array::StringArray;
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field};
 use bytes::Bytes;
 
@@ -25,7 +25,7 @@ async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
     let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
     let texts = |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
     let raw = texts(["203.0.113.9", "203.0.113.7"]);
-    let before = [("ip".to_owned(), raw.clone())];
+    let before = [RawColumn::new("ip", raw.clone())];
     for (stage, ips, before) in
         [("parse", raw, &before[..0]), ("mask", texts(["203.0.113.0"; 2]), &before[..])]
     {
@@ -161,7 +161,7 @@ async fn what_is_sensitive_two_lists_deep_hides_its_column_and_rows_that_hold_it
         block: Bytes::new(),
         ranges: vec![0..0; 2],
     };
-    let raw = [("orders".to_owned(), came.clone())];
+    let raw = [RawColumn::new("orders", came.clone())];
     for (stage, orders, raw) in
         [("parse", came, &raw[..0]), ("mask", orders(["k1:5f"; 4]), &raw[..])]
     {

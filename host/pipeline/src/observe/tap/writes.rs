@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 
@@ -11,6 +11,7 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
 use clickmill_config::Sink;
 use clickmill_core::batch::Batch;
+use clickmill_sandbox::RawColumn;
 
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];
@@ -44,12 +45,12 @@ impl<'a> StageWrites<'a> {
         &self,
         stage: Option<&str>,
         batch: &Batch,
-        raw: &[(String, ArrayRef)],
+        raw: &[RawColumn],
         reveal: &'a [String],
     ) -> Result<RecordBatch, ArrowError> {
         let rows = masked(&batch.columns, self.hides(stage, reveal))?;
         let raw = self.raw_after(stage, batch, raw);
-        let raw: Vec<_> = raw.filter(|(name, _)| !reveals(reveal, name)).collect();
+        let raw: Vec<_> = raw.filter(|raw| !reveals(reveal, &raw.name)).collect();
         filter_record_batch(&rows, &self.guard.holding_none(&rows, &raw)?)
     }
 
@@ -81,12 +82,12 @@ impl<'a> StageWrites<'a> {
         &self,
         stage: Option<&str>,
         batch: &Batch,
-        raw: &[(String, ArrayRef)],
-    ) -> impl Iterator<Item = (String, ArrayRef)> {
+        raw: &[RawColumn],
+    ) -> impl Iterator<Item = RawColumn> {
         let later: BTreeSet<&str> = self.written_after(stage).collect();
         let still = self.guard.columns().filter(move |name| later.contains(name));
         let still = still.filter_map(|name| {
-            Some((name.to_owned(), batch.columns.column_by_name(name)?.clone()))
+            Some(RawColumn::new(name, batch.columns.column_by_name(name)?.clone()))
         });
         raw.iter().cloned().chain(still)
     }

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{BinaryArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Field;
 use bytes::Bytes;
@@ -70,13 +70,13 @@ fn of_row(
     columns: &[(&str, ArrayRef)],
 ) -> Option<String> {
     let batch = batch(record, columns);
-    let raw: Vec<(String, ArrayRef)> =
-        raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
-    let (batch, mut stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
+    let columns = raw.iter().map(|(name, column)| RawColumn::new(*name, column.clone()));
+    let columns: Vec<RawColumn> = columns.collect();
+    let (batch, mut stopped) = guard.stop(batch, &columns, &Digest::of(b"")).expect("a batch");
     assert_eq!(batch.rows() + stopped.len(), 1);
     let stopped = stopped.pop()?;
     assert_eq!((stopped.reason.code.as_str(), &*stopped.stage), (CODE, stage::GUARD));
-    for (_, column) in &raw {
+    for (_, column) in raw {
         let value = texts(column).expect("texts").expect("values");
         assert!(!stopped.reason.message.contains(value.value(0)), "{}", stopped.reason.message);
     }
@@ -230,7 +230,7 @@ fn nulls_and_rows_of_a_slice_are_each_looked_at_by_themselves() {
         ranges: vec![0..0; 3],
     };
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
-    let raw = [("user_id".to_owned(), users)];
+    let raw = [RawColumn::new("user_id", users)];
     let (batch, stopped) = guard(&[]).stop(batch, &raw, &Digest::of(b"")).expect("a batch");
     // A value of another row is not one of this row.
     assert_eq!((batch.rows(), stopped.len()), (3, 0));
@@ -394,8 +394,8 @@ fn fields_of_records_and_elements_of_lists_are_looked_at_as_columns_are() {
             block,
         };
         let batch = Batch { columns: of_strings, origins, ingest_time: Micros::default() };
-        let raw: Vec<(String, ArrayRef)> =
-            raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
+        let raw = raw.iter().map(|(name, column)| RawColumn::new(*name, column.clone()));
+        let raw: Vec<RawColumn> = raw.collect();
         let (_, stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
         stopped.into_iter().next().map(|letter| letter.reason.message)
     };
@@ -471,7 +471,7 @@ fn values_two_lists_deep_are_looked_at_each_with_its_row() {
         let columns = RecordBatch::try_from_iter([("orders", now.clone())]).expect("a batch");
         let batch = Batch { columns, origins: origins.clone(), ingest_time: Micros::default() };
         let raw = orders(notes, skus, came).slice(from, 3 - from);
-        let raw = [("orders".to_owned(), raw)];
+        let raw = [RawColumn::new("orders", raw)];
         let (_, stopped) =
             guard.stop(batch.slice(from..3), &raw, &Digest::of(b"")).expect("a batch");
         let told = stopped.into_iter().map(|letter| (letter.position, letter.reason.message));
@@ -545,7 +545,7 @@ fn of_very_many_values_most_are_told_apart_and_too_many_are_stopped() {
         |values: &[&str]| lists(Arc::new(StringArray::from(values.to_vec())), &[values.len()]);
     let of = |record: &str, raw: &[&str], now: &[&str], note: &str| {
         let batch = batch(record, &[("users", users(now)), ("note", text(note))]);
-        let raw = [("users".to_owned(), users(raw))];
+        let raw = [RawColumn::new("users", users(raw))];
         let (_, stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
         stopped.into_iter().next().map(|letter| letter.reason.message)
     };
