@@ -72,6 +72,7 @@ mod tests {
     #[test]
     fn what_is_in_a_text_may_be_there_and_most_else_may_not() {
         check::<4>();
+        check::<6>();
         check::<8>();
     }
 }

@@ -13,6 +13,9 @@ const OUT_OF_FUEL: &str = "plugin_out_of_fuel";
 /// The code of a call that took too long.
 pub(super) const TIMED_OUT: &str = "plugin_timed_out";
 
+/// The code of a call that returned or passed more than it may.
+const OUTPUT_TOO_LARGE: &str = "plugin_output_too_large";
+
 /// Why a call ended.
 pub(super) struct Ending {
     pub code: &'static str,
@@ -101,7 +104,16 @@ impl Ending {
     /// It returned more than it may, or passed more to a function of the host.
     pub(crate) fn output_too_large(limit: &str) -> Self {
         let text = format!("passed the host too much: limit {limit}");
-        Self { code: "plugin_output_too_large", text }
+        Self { code: OUTPUT_TOO_LARGE, text }
+    }
+
+    /// Its rows have so many bytes, with all that is repeated for each of them, and there is room for fewer.
+    pub(crate) fn answer_too_large(bytes: usize, room: usize, limits: &Limits) -> Self {
+        let limit = output_of_batch(limits);
+        let text = format!(
+            "made rows of {bytes} bytes, with what is repeated for each of them, and had room for {room}: limit {limit}"
+        );
+        Self { code: OUTPUT_TOO_LARGE, text }
     }
 
     /// It used up all that it may for a batch, however often that is split: the rest is not tried.

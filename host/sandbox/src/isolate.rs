@@ -44,7 +44,7 @@ fn split(
                 allowance.output_bytes = left;
                 return answer;
             }
-            None => worker.output_too_large(),
+            None => worker.output_too_large(answer.bytes, allowance.output_bytes),
         },
         Err(reason) => reason,
     };

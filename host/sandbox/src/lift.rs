@@ -94,10 +94,11 @@ pub(super) fn check(
     let rows = came_from.as_ref().map_or(batch.num_rows(), Vec::len);
     let repeated = |came_from: &[u32]| rows::repeated_bytes(batch, came_from, announced.wanted);
     // Before anything is given again: few numbers ask for much.
-    if writes.all.iter().any(|node| !node.named)
-        && came_from.as_deref().map_or(0, repeated) > limits.max_output_bytes
-    {
-        return Err(AnswerError::TooLarge(limits.max_output_bytes));
+    if writes.all.iter().any(|node| !node.named) {
+        let repeated = came_from.as_deref().map_or(0, repeated);
+        if repeated > limits.max_output_bytes {
+            return Err(AnswerError::TooLarge(bytes.saturating_add(repeated)));
+        }
     }
 
     let mut named =
@@ -139,7 +140,7 @@ pub(super) fn check(
     let beside = written_out.saturating_add(repeated);
     bytes = bytes.saturating_add(beside);
     if beside > 0 && bytes > limits.max_output_bytes {
-        return Err(AnswerError::TooLarge(limits.max_output_bytes));
+        return Err(AnswerError::TooLarge(bytes));
     }
     Ok(Answer { bytes, ..answer })
 }

@@ -210,7 +210,9 @@ impl StageWorker {
                 let announced =
                     Announced { reads, writes, multiplies: multiplies.is_some(), wanted };
                 check(output, &batch.columns, announced, &limits).map_err(|error| match error {
-                    AnswerError::TooLarge(_) => Ending::output_too_large(&output_of_batch(&limits)),
+                    AnswerError::TooLarge(bytes) => {
+                        Ending::answer_too_large(bytes, limits.max_output_bytes, &limits)
+                    }
                     error => Ending::bad_output(&error.to_string()),
                 })
             }
@@ -278,9 +280,9 @@ impl StageWorker {
         Live { store: store(stage.pre.engine(), guest), instance: None, _slot: slot }
     }
 
-    /// It returned more than it may for a batch.
-    pub(crate) fn output_too_large(&self) -> Reason {
-        self.reason(&Ending::output_too_large(&output_of_batch(&self.stage.limits)))
+    /// Its rows have so many bytes, and of what it may return for a batch so many were left.
+    pub(crate) fn output_too_large(&self, bytes: usize, left: usize) -> Reason {
+        self.reason(&Ending::answer_too_large(bytes, left, &self.stage.limits))
     }
 
     /// It used up all that it may for a batch.

@@ -13,7 +13,7 @@ use crate::library::Library;
 use crate::secrets::Secrets;
 use crate::testing::{Body, CONTRACT_WIT, World, batch_of_numbers as batch, engine};
 use clickmill_config::{Limits, Plugin};
-use clickmill_core::batch::Position;
+use clickmill_core::batch::{Position, Reason};
 
 /// Where the guest puts where its rows came from.
 const CAME_FROM: i32 = 1 << 17;
@@ -185,20 +185,30 @@ fn a_text_that_nobody_wants_counts_once_however_many_rows_share_it() {
     let two: (Does, Does) = (multiplies, starts_at_none);
     let limits = Limits { max_output_bytes: 1 << 19, ..Limits::default() };
     let library = library_within(&engine, &[two, two], limits).unwrap();
-    let codes = |chain: Chain| {
+    let run = |chain: Chain| {
         let mut batch = batch(3);
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(100_000); 3]));
         batch.set_columns(vec![(Field::new("payload", DataType::Utf8, false), texts)]).unwrap();
         let processed = ChainWorker::new(&chain).run(batch).unwrap();
-        let codes = processed.rejected.into_iter().map(|letter| letter.reason.code);
-        (codes.collect::<Vec<_>>(), processed.batch.rows())
+        let reasons = processed.rejected.into_iter().map(|letter| letter.reason);
+        (reasons.collect::<Vec<_>>(), processed.batch.rows())
     };
     let chain = || configured(&library).unwrap();
-    assert_eq!(codes(chain().wanting(std::iter::empty())), (vec![], 12));
+    assert_eq!(run(chain().wanting(std::iter::empty())), (vec![], 12));
     for wanted in [chain(), chain().wanting(["payload"].into_iter())] {
-        let (codes, _) = codes(wanted);
-        assert!(!codes.is_empty(), "all of it has room");
-        assert!(codes.iter().all(|code| code == "plugin_output_too_large"), "{codes:?}");
+        let (reasons, _) = run(wanted);
+        assert!(!reasons.is_empty(), "all of it has room");
+        for Reason { code, message, .. } in &reasons {
+            assert_eq!(code, "plugin_output_too_large");
+            let (bytes, room) = message
+                .split_once("made rows of ")
+                .and_then(|(_, told)| told.split_once(" bytes, with what is repeated for each of"))
+                .and_then(|(bytes, told)| Some((bytes, told.split_once("room for ")?.1)))
+                .and_then(|(bytes, told)| Some((bytes, told.split_once(':')?.0)))
+                .unwrap_or_else(|| panic!("{message}"));
+            let [bytes, room] = [bytes, room].map(|number| number.parse::<usize>().unwrap());
+            assert!(bytes > 200_000 && room < bytes, "{message}");
+        }
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) enum AnswerError {
     #[error("its answer has rows of the first {got} of {rows} rows only")]
     CameFromFew { got: usize, rows: usize },
     #[error(
-        "its answer is beyond {0} bytes once the columns that it does not write are repeated, and texts are written out"
+        "its answer has {0} bytes once the columns that it does not write are repeated, and texts are written out"
     )]
     TooLarge(usize),
 }
