@@ -6,6 +6,9 @@
 //! both. And how much two workers do in the time of one, of which each has its own share of the batches.
 //!
 //!     cargo bench --bench chain
+//!     cargo bench --bench chain -- shop calls
+//!
+//! The second does one part of it (`stages`, `calls` or `workers`) with records of one kind.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
@@ -42,8 +45,16 @@ fn main() {
         (Kind::Clicks, "clicks.toml", *RECORDS),
         (Kind::Events, "shop_events.toml", *RECORDS / 8),
     ] {
-        compare(kind, &root().join("host/pipelines").join(pipeline), records);
+        if is_asked(&["shop", "clicks", "events"], &kind.to_string()) {
+            compare(kind, &root().join("host/pipelines").join(pipeline), records);
+        }
     }
+}
+
+/// Whether one of several is asked for: all are where none is named.
+fn is_asked(all: &[&str], one: &str) -> bool {
+    let asked = || std::env::args().filter(|arg| all.contains(&arg.as_str()));
+    asked().count() == 0 || asked().any(|arg| arg == one)
 }
 
 fn root() -> PathBuf {
@@ -66,6 +77,23 @@ fn compare(kind: Kind, path: &Path, records: u64) {
             native_lookup(name, file);
         }
     }
+    let is_asked = |part| is_asked(&["stages", "calls", "workers"], part);
+    if is_asked("stages") {
+        stages(kind, &pipeline, &chain, &batches, bytes);
+    }
+    if is_asked("calls") {
+        let small = decode(data, &pipeline, BatchLimits { max_rows: SMALL, ..pipeline.batch });
+        calls(&chain, &small, &batches);
+    }
+    if is_asked("workers") {
+        workers(&chain, &batches);
+    }
+    println!();
+}
+
+/// Each stage in Wasm and natively.
+fn stages(kind: Kind, pipeline: &Pipeline, chain: &Chain, batches: &[Batch], bytes: usize) {
+    let records: usize = batches.iter().map(Batch::rows).sum();
     let configs: Vec<String> = pipeline
         .plugins
         .iter()
@@ -83,9 +111,9 @@ fn compare(kind: Kind, path: &Path, records: u64) {
     let mut native: Vec<Vec<Duration>> = vec![Vec::new(); stages];
     let mut rows = 0;
     for _ in 0..*ROUNDS {
-        let mut worker = ChainWorker::new(&chain);
+        let mut worker = ChainWorker::new(chain);
         rows = 0;
-        for batch in &batches {
+        for batch in batches {
             rows += worker.run(batch.clone()).unwrap().batch.rows();
         }
         for (times, counts) in wasm.iter_mut().zip(worker.take_counts()) {
@@ -118,10 +146,6 @@ fn compare(kind: Kind, path: &Path, records: u64) {
         let megabytes = bytes as f64 / rows as f64 / ns * 1e3;
         println!("{how:<10} {:>8.0} rows/s, {megabytes:.0} MB/s on one core", 1e9 / ns);
     }
-    let small = decode(data, &pipeline, BatchLimits { max_rows: SMALL, ..pipeline.batch });
-    calls(&chain, &small, &batches);
-    workers(&chain, &batches);
-    println!();
 }
 
 /// What a call costs beyond its rows, by stage: the line through small batches and large ones of the same
