@@ -27,10 +27,17 @@ const ALL_KINDS: &str =
     r#"{ clean = ["email", "phone", "token", "ip", "iban", "card", "api_key"] }"#;
 
 pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String> {
-    if shape.most_events > MAX_ROWS_PER_RECORD || room(shape, about) > MAX_ROOM_BYTES {
+    let (largest, events, room) = (about.largest, shape.most_events, room(shape, about));
+    let cannot = if events > MAX_ROWS_PER_RECORD {
+        Some(format!("and at most {MAX_ROWS_PER_RECORD} become rows of one"))
+    } else if room > MAX_ROOM_BYTES {
+        Some(format!("which with what is around them may take {room} bytes, of {MAX_ROOM_BYTES}"))
+    } else {
+        None
+    };
+    if let Some(cannot) = cannot {
         return Err(format!(
-            "a message of {} bytes holds {} events, more than become rows of one: write a line for each event, such as by `jq -c '.[]'`",
-            about.largest, shape.most_events
+            "a message of {largest} bytes holds {events} events, {cannot}: write a line for each event, such as by `jq -c '.[]'`"
         ));
     }
     let mut all = Vec::new();
@@ -197,9 +204,10 @@ fn stage<'a>(
     }
 }
 
-/// What a message becomes: each of its events has its bytes.
+/// What a message becomes, by a wide margin: its events share its bytes, and each has all that is around them.
 fn room(shape: &Shape<'_>, about: &About) -> usize {
-    about.largest.saturating_mul(shape.most_events.max(8))
+    let has_around = shape.columns.iter().any(|column| column.is_around);
+    about.largest.saturating_mul(if has_around { shape.most_events.max(8) } else { 8 })
 }
 
 /// Room for large records.

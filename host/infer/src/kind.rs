@@ -114,7 +114,7 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
             counted(Form::Zeros, "with zeros in front, which a number would lose"),
             counted(
                 Form::LocalDate,
-                "such as `31/12/2026`, of which nobody can tell day from month: PARSE_DATE in a query can",
+                "such as `31/12/2026`, of which nobody can tell day from month: DATE(CAST(SUBSTR(…) AS INT64), …) in a query reads them",
             ),
             counted(
                 Form::CommaNumber,
@@ -122,10 +122,10 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
             ),
         ];
         let told: Vec<String> = told.into_iter().filter(|text| !text.is_empty()).collect();
-        return text(if told.is_empty() {
-            String::new()
-        } else {
-            format!("text: {}", told.join("; "))
+        return text(match told.is_empty() {
+            true if seen.of(Form::Text) == count => String::new(),
+            true => format!("of several types ({}), so text as it is spelled", by_form(seen)),
+            false => format!("text: {}", told.join("; ")),
         });
     };
     let mut told = vec![why];
@@ -139,6 +139,26 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
     }
     told.retain(|text| !text.is_empty());
     Decided { kind, why: told.join("; "), nothing_is_null: nothing > 0 }
+}
+
+/// How many values have which form, in words.
+fn by_form(seen: &Seen) -> String {
+    let times = [Form::Time, Form::Datetime, Form::Timestamp];
+    let told = [
+        (&[Form::Boolean][..], "truth values"),
+        (&[Form::Integer, Form::Decimal, Form::Float], "numbers"),
+        (&[Form::Date], "dates"),
+        (&times, "times"),
+        (&[Form::Text], "texts"),
+    ];
+    let told = told
+        .iter()
+        .map(|(forms, what)| (forms.iter().map(|form| seen.of(*form)).sum::<u64>(), what));
+    let told: Vec<String> = told
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    told.join(", ")
 }
 
 /// Whether words are truth values: those that say so, or both of a pair.

@@ -9,7 +9,7 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1252};
 
 use clickmill_config::{BatchLimits, Dialect, Format};
 use clickmill_core::Micros;
-use clickmill_decode::Decoder;
+use clickmill_decode::{DecodeError, Decoder};
 use clickmill_infer::{Value, is_header, quoted};
 
 /// Records may be as large while they are looked at.
@@ -163,6 +163,8 @@ struct Tried {
     rows: Vec<Vec<String>>,
     columns: usize,
     malformed: usize,
+    /// Its first record has more fields than are read.
+    is_too_wide: bool,
 }
 
 impl Tried {
@@ -205,6 +207,12 @@ fn delimited(
         return Err((
             "begins with lines that are no records: comments, a title, or `sep=;`".to_owned(),
             "`tail -n +3 FILE > DATA.csv` writes what begins on line 3",
+        ));
+    }
+    if best.as_ref().is_some_and(|best| best.is_too_wide) {
+        return Err((
+            "has more columns than are read: the first record is too wide".to_owned(),
+            "`cut -d, -f1-4096 FILE > PART.csv` writes the first 4096 of them, where no value is in quotes",
         ));
     }
     let Some(Tried { mut dialect, mut rows, .. }) = best else {
@@ -265,7 +273,7 @@ fn dialect(text: &str) -> Option<Tried> {
                 let rank = |tried: &Tried| {
                     let is_good = tried.good() >= GOOD;
                     let columns = tried.columns - usize::from(tried.last_is_empty());
-                    (is_good && tried.columns > 1, tried.good() / 10, columns)
+                    (is_good && tried.columns > 1, tried.is_too_wide, tried.good() / 10, columns)
                 };
                 let is_better = best.as_ref().is_none_or(|best| {
                     let is_trailing = trailing_delimiter
@@ -285,14 +293,19 @@ fn dialect(text: &str) -> Option<Tried> {
 }
 
 fn tried(text: &str, dialect: Dialect) -> Tried {
-    let mut tried = Tried { dialect, rows: Vec::new(), columns: 0, malformed: 0 };
+    let mut tried =
+        Tried { dialect, rows: Vec::new(), columns: 0, malformed: 0, is_too_wide: false };
     let format = Format::Csv { dialect, max_record_bytes: MAX_RECORD_BYTES };
     let limits = BatchLimits { max_rows: TOLD_BY, ..BatchLimits::default() };
     let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
     let decoder = Decoder::new(&format, limits, "sniffed".into(), Micros::now(), input);
-    let Ok(mut decoder) = decoder else {
-        tried.malformed = 1;
-        return tried;
+    let mut decoder = match decoder {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            tried.malformed = 1;
+            tried.is_too_wide = matches!(error, DecodeError::HeaderWide { .. });
+            return tried;
+        }
     };
     tried.columns = decoder.schema().fields().len();
     if let Ok(Some(decoded)) = decoder.next_batch() {
@@ -425,6 +438,13 @@ mod tests {
         ] {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
         }
+        let wide = |columns: usize| {
+            let columns: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
+            columns.join(",") + "\n"
+        };
+        assert_eq!(lines(wide(4096).as_bytes()), "csv = { delimiter = \",\" }");
+        let told = "has more columns than are read: the first record is too wide";
+        assert_eq!(lines((wide(4097) + &wide(4097)).as_bytes()), told);
         let one_zero = format!("a,b\n{}1,x\0y\n", "1,2\n".repeat(50));
         assert_eq!(lines(one_zero.as_bytes()), "csv = { delimiter = \",\" }");
     }
