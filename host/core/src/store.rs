@@ -1,11 +1,19 @@
 //! Object stores by URI: a disk or Cloud Storage, for those who read there and those who write there.
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use object_store::gcp::GoogleCloudStorageBuilder;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore};
+use object_store::{
+    ClientOptions, CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as Got,
+};
 
 /// The environment variable that names a Cloud Storage emulator.
 const EMULATOR_VARIABLE: &str = "STORAGE_EMULATOR_HOST";
@@ -61,13 +69,75 @@ pub fn open(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
     let failed = |source| StoreError::Store { uri: uri.to_owned(), source };
     if !is_local(uri) {
         let (bucket, path) = bucket_and_object(uri);
-        let store = cloud(bucket).build().map_err(failed)?;
+        let store = cloud(bucket).build().map(Cloud).map_err(failed)?;
         return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
     }
     let path = local(uri)?;
     let path = std::path::absolute(path).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
     let path = Path::from_absolute_path(path).map_err(|error| failed(error.into()))?;
     Ok((Arc::new(LocalFileSystem::new()), path))
+}
+
+/// A bucket that copies as it is asked to: object_store 0.13.2 takes each mode of copying there for the other (its
+/// issue 712; 0.14 does not).
+#[derive(Debug)]
+struct Cloud(GoogleCloudStorage);
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Cloud {
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Got<()> {
+        let mode = match options.mode {
+            CopyMode::Overwrite => CopyMode::Create,
+            CopyMode::Create => CopyMode::Overwrite,
+        };
+        self.0.copy_opts(from, to, CopyOptions { mode, ..options }).await
+    }
+
+    async fn put_opts(&self, to: &Path, bytes: PutPayload, options: PutOptions) -> Got<PutResult> {
+        self.0.put_opts(to, bytes, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        to: &Path,
+        options: PutMultipartOptions,
+    ) -> Got<Box<dyn MultipartUpload>> {
+        self.0.put_multipart_opts(to, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Got<GetResult> {
+        self.0.get_opts(path, options).await
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Got<Vec<Bytes>> {
+        self.0.get_ranges(path, ranges).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Got<Path>>) -> BoxStream<'static, Got<Path>> {
+        self.0.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Got<ObjectMeta>> {
+        self.0.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Got<ObjectMeta>> {
+        self.0.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Got<ListResult> {
+        self.0.list_with_delimiter(prefix).await
+    }
 }
 
 /// The path on a disk that a path or a `file://` URI names.

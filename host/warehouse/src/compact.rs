@@ -165,11 +165,15 @@ impl Warehouse {
     ) -> Result<usize, WarehouseError> {
         let files = self.list(&self.table(table)).await?;
         let held = Held::by(files.iter().map(|file| &file.location));
+        // One that cannot be moved is told, and stops nothing else.
+        let mut failed = None;
         for file in files.iter().filter(|file| held.replaces(&file.location)) {
             if !goes_on() {
                 return Ok(0);
             }
-            self.retire(file, now).await?;
+            if let Err(error) = self.retire(file, now).await {
+                failed.get_or_insert(error);
+            }
         }
         let mut removed = 0;
         for file in self.list(&replaced(&self.table(table))).await? {
@@ -184,7 +188,7 @@ impl Warehouse {
                 }
             }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
     }
 
     /// Moves a file that is replaced to where it is for a while.

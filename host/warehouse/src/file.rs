@@ -318,8 +318,11 @@ impl Staged {
         let Self { warehouse, staged, part } = self;
         let what = || format!("publish `{to}`");
         let Some(part) = part else {
-            let moved = warehouse.store.rename_if_not_exists(&staged, to).await;
-            return moved.map_err(|source| warehouse.failed(what(), source));
+            let copied = warehouse.store.copy_if_not_exists(&staged, to).await;
+            copied.map_err(|source| warehouse.failed(what(), source))?;
+            // What stays is in nobody's way.
+            let _ = warehouse.store.delete(&staged).await;
+            return Ok(());
         };
         match warehouse.on_disk(to).map(|path| part.publish(&path)) {
             Some(Err(source)) if source.kind() == ErrorKind::AlreadyExists => {

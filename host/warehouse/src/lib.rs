@@ -22,6 +22,7 @@
 //! Storage all may, and one is decided for, unless marks keep them off each other's objects.
 
 mod claim;
+mod clock;
 mod compact;
 mod decision;
 mod duplicates;
@@ -49,9 +50,8 @@ pub use duplicates::{FileFacts, KnownFacts, PossibleDuplicates};
 pub use repeats::Repeats;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -77,8 +77,8 @@ pub struct Warehouse {
     swept: Arc<AtomicBool>,
     /// For how many days after that of writing rows are kept; 0 is forever.
     retention_days: Arc<AtomicU32>,
-    /// When this process found that its clock may be wrong.
-    doubted: Arc<OnceLock<Instant>>,
+    /// Whether this process has said that its clock may be wrong.
+    doubted: Arc<AtomicBool>,
 }
 
 /// What can go wrong with a warehouse.

@@ -2,20 +2,18 @@
 //! The ledger keeps its entries, or objects that are still where they were would be loaded again.
 //!
 //! What is removed is gone, so neither a folder's name nor the clock is enough. Another tool may name its
-//! folders by other days, so the file must be as old too. And where nothing in the warehouse was written in
-//! the days that rows are kept, the clock may be ahead: nothing is removed for a day of this process.
+//! folders by other days, so the file must be as old too; and the clock must be one that can be believed.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStoreExt};
 
 use super::load::date;
 use super::log::LOCK;
 use super::reading::replaced;
-use super::{STAGING, Warehouse, WarehouseError};
+use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 
 /// How the names of folders begin that hold what was written on a day.
@@ -38,6 +36,10 @@ impl Warehouse {
     ) -> Result<usize, WarehouseError> {
         let days = self.retention_days.load(Ordering::Relaxed);
         let Some(limit) = now.checked_sub(DAY * days).filter(|_| days > 0) else { return Ok(0) };
+        if !goes_on() {
+            return Ok(0);
+        }
+        let is_believed = self.believes(now).await?;
         let oldest = date(limit);
         let is_before = |file: &ObjectMeta| SystemTime::from(file.last_modified) < limit;
         let is_day_over =
@@ -50,9 +52,6 @@ impl Warehouse {
         // In this order: what is moved meanwhile is found.
         let mut in_table = self.list(&self.table(table)).await?;
         let mut replaced = self.list(&replaced(&self.table(table))).await?;
-        let newest = |files: &[ObjectMeta]| files.iter().map(|file| file.last_modified).max();
-        let newest =
-            [&logged, &replaced, &in_table].into_iter().filter_map(|files| newest(files)).max();
         // Those that were set aside too, but not the lock.
         let is_lock = |file: &ObjectMeta| file.location.filename() == Some(LOCK);
         logged.retain(|file| date(file.last_modified.into()) < oldest && !is_lock(file));
@@ -62,8 +61,7 @@ impl Warehouse {
         let mut removed = 0;
         // Files that are left out because others are there come first.
         let files = [logged, replaced, in_table].concat();
-        let newest = newest.map(SystemTime::from);
-        if files.is_empty() || self.is_clock_doubtful(limit, newest, &goes_on).await? {
+        if files.is_empty() || !is_believed {
             return Ok(0);
         }
         for file in files {
@@ -83,45 +81,6 @@ impl Warehouse {
             tracing::info!(table, files = removed, days, "rows beyond their retention are removed");
         }
         Ok(removed)
-    }
-
-    /// Whether nothing in the warehouse was written since the limit, which makes it doubtful that it is as
-    /// late as that, or is not known before it is not to go on. `newest` is what is known already. What this
-    /// process writes from now on has its own clock's time and says nothing.
-    async fn is_clock_doubtful(
-        &self,
-        limit: SystemTime,
-        newest: Option<SystemTime>,
-        goes_on: &impl Fn() -> bool,
-    ) -> Result<bool, WarehouseError> {
-        if let Some(since) = self.doubted.get() {
-            return Ok(since.elapsed() < DAY);
-        }
-        if newest.is_some_and(|newest| newest >= limit) {
-            return Ok(false);
-        }
-        let mut files = self.store.list(None);
-        while let Some(file) = files.next().await {
-            if !goes_on() {
-                return Ok(true);
-            }
-            let file = file.map_err(|source| self.failed("list its files".to_owned(), source))?;
-            // Locks and files in the making are this process's own.
-            let is_own = file.location.as_ref().starts_with(STAGING);
-            if !is_own && SystemTime::from(file.last_modified) >= limit {
-                return Ok(false);
-            }
-        }
-        if self.doubted.set(Instant::now()).is_ok() {
-            let days = self.retention_days.load(Ordering::Relaxed);
-            tracing::warn!(
-                warehouse = self.uri,
-                days,
-                "nothing was written within the retention, so that the clock may be wrong: nothing is \
-                 removed for a day"
-            );
-        }
-        Ok(true)
     }
 }
 
@@ -175,6 +134,7 @@ mod tests {
             let files = self.warehouse.list(&Path::ROOT).await.unwrap();
             let mut left: Vec<String> =
                 files.iter().map(|file| file.location.to_string()).collect();
+            left.retain(|path| !path.starts_with("_clock"));
             left.sort();
             left
         }
@@ -262,22 +222,38 @@ mod tests {
         for (days, day) in [(3, "2026-11-20"), (0, "2026-11-23")] {
             scratch.put(&format!("d/t/load_date={day}/a.parquet"), days).await;
         }
-        // The lock of this very process.
-        std::fs::create_dir_all(scratch.folder.path().join(STAGING)).unwrap();
-        let lock = std::fs::File::create(scratch.folder.path().join("_staging/x.lock")).unwrap();
         let ahead = now() + 400 * DAY;
-        lock.set_modified(ahead).unwrap();
         scratch.warehouse.keep_for(2);
         assert_eq!(scratch.expire(ahead).await, 0);
-        // What this process writes has the time of its clock.
+        // What is written meanwhile has the time of the same clock.
         let path = scratch.folder.path().join("d/t/load_date=2026-11-23/a.parquet");
         std::fs::File::open(path).unwrap().set_modified(ahead).unwrap();
         assert_eq!(scratch.expire(ahead).await, 0);
-        // Another process, by whose clock it is so early, removes what is too old.
+        // Another process by the same clock, and one by whose clock it is so early.
         let uri = scratch.folder.path().to_string_lossy().into_owned();
         let other = Scratch { warehouse: Warehouse::open(&uri).unwrap(), ..scratch };
         other.warehouse.keep_for(2);
+        assert_eq!(other.expire(ahead + Duration::from_secs(1)).await, 0);
         assert_eq!(other.expire(now()).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_under_a_stream_removes_nothing_for_a_day() {
+        let scratch = Scratch::new();
+        scratch.warehouse.keep_for(2);
+        scratch.put("d/t/load_date=2026-11-23/a.parquet", 0).await;
+        assert_eq!(scratch.expire(now()).await, 0);
+        let ahead = now() + 400 * DAY;
+        for hours in [0, 1, 23] {
+            let now = ahead + Duration::from_secs(hours * 3600);
+            // Its own flushes.
+            let path = format!("d/t/load_date=2027-12-28/{hours}.parquet");
+            scratch.put(&path, 0).await;
+            let file = std::fs::File::open(scratch.folder.path().join(path)).unwrap();
+            file.set_modified(now).unwrap();
+            assert_eq!(scratch.expire(now).await, 0, "{hours}");
+        }
+        assert_eq!(scratch.expire(ahead + DAY).await, 1);
     }
 
     #[tokio::test]

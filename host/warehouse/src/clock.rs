@@ -1,0 +1,183 @@
+//! Whether the clock can be believed, before what is old by it is removed for ever.
+//!
+//! A warehouse remembers when it was last looked at, by whatever process, in [`SEEN`]. Where the clock has not gone
+//! on by much since then, it is believed. Where it has, nobody may have been here for long, or it has jumped: it is
+//! believed a day after that was first seen, which the warehouse remembers as well. Files that were written
+//! meanwhile have the time of the same clock, and tell nothing. Cloud Storage has a clock of its own: one that is
+//! ahead of that is never believed.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use super::load::date;
+use super::{STAGING, Warehouse, WarehouseError};
+
+/// Where a warehouse remembers when it was last looked at.
+const SEEN: &str = "_clock.json";
+const DAY: Duration = Duration::from_secs(86_400);
+/// So far a clock may have gone on since.
+const MOST: Duration = DAY.saturating_mul(2);
+/// What is remembered need not be newer.
+const OFTEN: Duration = Duration::from_secs(3600);
+/// So far it may be ahead of the store's.
+const AHEAD: Duration = Duration::from_secs(3600);
+
+/// What is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    /// When the warehouse was last looked at by a clock that is believed.
+    at: SystemTime,
+    /// Since when, by the clock itself, it is not.
+    doubted_since: Option<SystemTime>,
+}
+
+impl Seen {
+    /// What is known once the clock says this.
+    fn by(&self, now: SystemTime) -> Self {
+        let since = self.doubted_since.filter(|since| *since <= now).unwrap_or(now);
+        let is_believed = now <= self.at + MOST || now >= since + DAY;
+        if is_believed {
+            Self { at: now, doubted_since: None }
+        } else {
+            Self { at: self.at, doubted_since: Some(since) }
+        }
+    }
+}
+
+impl Warehouse {
+    /// Whether it may really be as late as the clock says. To be asked again and again, also where nothing rests on
+    /// it yet.
+    pub(super) async fn believes(&self, now: SystemTime) -> Result<bool, WarehouseError> {
+        let path = Path::from(SEEN);
+        let remembered = self.remembered(&path).await?;
+        let before = match &remembered {
+            Some(seen) => seen.clone(),
+            None => Seen { at: self.newest().await?.unwrap_or(now), doubted_since: None },
+        };
+        let seen = before.by(now);
+        let is_same = |old: &Seen| {
+            let moved = seen.at.duration_since(old.at).is_ok_and(|moved| moved < OFTEN);
+            moved && seen.doubted_since == old.doubted_since
+        };
+        if !remembered.is_some_and(|old| is_same(&old)) {
+            let failed = |source| self.failed(format!("write `{path}`"), source);
+            let bytes = serde_json::to_vec(&seen).map_err(|error| {
+                failed(Error::Generic { store: "memory", source: error.into() })
+            })?;
+            self.store.put(&path, bytes.into()).await.map_err(failed)?;
+        }
+        let is_believed = seen.doubted_since.is_none() && !self.is_ahead(&path, now).await?;
+        if !is_believed && !self.doubted.swap(true, Ordering::Relaxed) {
+            let seen_on = date(seen.at);
+            tracing::warn!(
+                warehouse = self.uri,
+                seen_on,
+                "the clock says that this warehouse was not looked at for days, or is ahead of the store's: in case \
+                 it is wrong, nothing is removed for a day"
+            );
+        }
+        self.doubted.fetch_and(!is_believed, Ordering::Relaxed);
+        Ok(is_believed)
+    }
+
+    async fn remembered(&self, path: &Path) -> Result<Option<Seen>, WarehouseError> {
+        let failed = |source| self.failed(format!("read `{path}`"), source);
+        let bytes = match self.store.get(path).await {
+            Ok(got) => got.bytes().await.map_err(failed)?,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(failed(source)),
+        };
+        // One that is damaged is written anew.
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+
+    /// When a file of it was written last; not those that are being made now.
+    async fn newest(&self) -> Result<Option<SystemTime>, WarehouseError> {
+        let newest = self.store.list(None).try_fold(None, async |newest, file| {
+            let is_own = file.location.as_ref().starts_with(STAGING);
+            Ok(if is_own { newest } else { newest.max(Some(file.last_modified)) })
+        });
+        let newest = newest.await;
+        let newest = newest.map_err(|source| self.failed("list its files".to_owned(), source))?;
+        Ok(newest.map(SystemTime::from))
+    }
+
+    /// Whether the clock is ahead of the store's, which has one of its own where it is on no disk. What was
+    /// remembered was written an hour ago at most, or the clock has gone on since.
+    async fn is_ahead(&self, path: &Path, now: SystemTime) -> Result<bool, WarehouseError> {
+        if self.disk.is_some() {
+            return Ok(false);
+        }
+        let written = self.store.head(path).await;
+        let written = written.map_err(|source| self.failed(format!("look at `{path}`"), source))?;
+        Ok(now > SystemTime::from(written.last_modified) + OFTEN + AHEAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(days: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * (20_000 + days)
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_clock_that_jumps_is_believed_after_a_day() {
+        let mut seen = Seen { at: day(0), doubted_since: None };
+        let mut believes = |now: SystemTime| {
+            seen = seen.by(now);
+            seen.doubted_since.is_none()
+        };
+        assert!(believes(day(2)));
+        assert!(believes(day(1)), "it was set right");
+        assert!(!believes(day(1000)));
+        assert!(!believes(day(1000) + MINUTE));
+        assert!(!believes(day(1001) - MINUTE), "by whatever process");
+        assert!(!believes(day(900)), "it has jumped again");
+        assert!(!believes(day(901) - MINUTE));
+        assert!(believes(day(2)), "it was set right");
+        assert!(!believes(day(1000)));
+        assert!(believes(day(1001)));
+        assert!(believes(day(1002)));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_read_again_and_damage_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        assert!(open().believes(day(0)).await.unwrap(), "nothing is at stake");
+        assert!(!open().believes(day(3)).await.unwrap());
+        assert!(!open().believes(day(3) + MINUTE).await.unwrap());
+        assert!(open().believes(day(4)).await.unwrap());
+        let file = folder.path().join(SEEN);
+        for damage in [&b""[..], b"{", b"{\"at\": -1}", &[0; 64]] {
+            std::fs::write(&file, damage).unwrap();
+            std::fs::File::open(&file).unwrap().set_modified(day(4)).unwrap();
+            assert!(open().believes(day(5)).await.unwrap());
+            let seen = open().remembered(&Path::from(SEEN)).await.unwrap();
+            assert_eq!(seen, Some(Seen { at: day(5), doubted_since: None }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_of_the_stores_is_never_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let warehouse = Warehouse { store, disk: None, ..warehouse };
+        let now = SystemTime::now();
+        assert!(warehouse.believes(now).await.unwrap());
+        for days in [1, 2, 3, 30] {
+            assert!(!warehouse.believes(now + DAY * days).await.unwrap(), "{days}");
+        }
+        assert!(warehouse.believes(now).await.unwrap());
+    }
+}
