@@ -14,7 +14,7 @@
 //! 2. Rows, letters and the ledger's entry are written to a folder whose name is drawn at random. Killed:
 //!    the folder lies there until the load has happened. Another: it has a folder of its own.
 //! 3. The decision is created, where there is none: the list of moves that are to be made, the ledger's
-//!    entry last. Killed: whoever comes to 1 or 3 next makes the moves. Another: the store creates one of
+//!    entry last. Killed: whoever comes to 1 or 3 next makes the moves, or whoever clears up an hour later. Another: the store creates one of
 //!    the two, and both go on with the one that is there.
 //! 4. The decision is read back, and then the ledger is asked, as in 1. With an entry the load had
 //!    happened before 3, and a decision made since is void. Killed: it stays void, since everybody asks
@@ -264,15 +264,20 @@ impl Warehouse {
         Ok(true)
     }
 
-    /// Removes what is left of a decided load, once its entry is there: its moves are made, or void.
-    pub(super) async fn clear_decided(&self, id: &str) {
-        let Ok(Some(Standing { decision: Some(decision), .. })) = self.decision(id).await else {
-            return;
+    /// Ends a load that was decided for and interrupted, and removes what is left of one that had ended.
+    pub(super) async fn end_decided(&self, id: &str) -> Result<(), WarehouseError> {
+        let Some(standing) = self.decision(id).await? else { return Ok(()) };
+        let entry = standing.decision.as_ref().and_then(|decision| decision.moves.last());
+        // A decision's last move is the ledger's entry, which is beside the table.
+        let mut folders = entry.map(|(_, entry)| entry.split('/')).into_iter().flatten();
+        let [Some(dataset), Some(table), Some(_), None] = [(); 4].map(|()| folders.next()) else {
+            return Ok(());
         };
-        let Some((_, entry)) = decision.moves.last() else { return };
-        if self.is_there(entry).await.unwrap_or(false) {
+        let ledger = TableName { dataset: dataset.to_owned(), table: table.to_owned() };
+        if self.settle(id, &ledger, Some(&standing)).await? {
             self.remove_decided(id).await;
         }
+        Ok(())
     }
 
     /// Removes what a load that has happened has in the staging folder. What stays is in nobody's way.

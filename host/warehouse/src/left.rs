@@ -1,6 +1,7 @@
 //! What a load on a disk has left in tables that has not happened. The tables of a pipeline may be others by
-//! the time it is run again, so a load that writes to several lists them in its staging folder before it
-//! publishes anything: whoever clears that folder removes its files from all of them first.
+//! the time it is run again, or the object is: whoever clears the staging folder of a load, which is the last
+//! trace of it, removes its files first. A load that writes to several tables lists them there before it publishes
+//! anything; of another all tables are looked through.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -30,16 +31,18 @@ impl Warehouse {
         })
     }
 
-    /// Under the claim of a load: removes its files from the tables that it has listed, unless it has
-    /// happened.
-    pub(super) async fn unpublish_listed(&self, id: &str) -> Result<(), WarehouseError> {
-        let Some(path) = self.list_path(id) else { return Ok(()) };
+    /// Under the claim of a load that has left a staging folder: removes its files from the tables that it may have
+    /// published them to, unless it has happened.
+    pub(super) async fn unpublish_left(&self, id: &str) -> Result<(), WarehouseError> {
+        let Some(path) =
+            self.list_path(id).filter(|list| list.parent().is_some_and(|f| f.is_dir()))
+        else {
+            return Ok(());
+        };
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                return Ok(());
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return self.unpublish_everywhere(id).await;
             }
             Err(source) => {
                 return Err(self.disk_failed(format!("read `{}`", path.display()), source));
@@ -54,6 +57,16 @@ impl Warehouse {
             return Ok(());
         }
         all.iter().try_for_each(|table| self.unpublish(id, table))
+    }
+
+    async fn unpublish_everywhere(&self, id: &str) -> Result<(), WarehouseError> {
+        let tables = self.table_folders().await?;
+        for table in &tables {
+            if self.has_entry(id, table).await? {
+                return Ok(());
+            }
+        }
+        tables.iter().try_for_each(|table| self.unpublish(id, table))
     }
 
     fn list_path(&self, id: &str) -> Option<PathBuf> {

@@ -247,7 +247,7 @@ impl Warehouse {
         others: impl IntoIterator<Item = &'a TableName>,
     ) -> Result<bool, WarehouseError> {
         let happened = self.has_entry(id, target).await?;
-        self.unpublish_listed(id).await?;
+        self.unpublish_left(id).await?;
         self.remove_staging(&self.staging(id)).await;
         if happened {
             return Ok(true);

@@ -2,7 +2,8 @@
 //!
 //! On a disk everything of a living process is locked: a file in the making (`….part`) itself, and the
 //! folder `<id>` of a load by its claim, `<id>.lock`. All else may be removed at any time. In Cloud Storage,
-//! which has no locks, age decides, and a load that was decided for is left to the next run at its object.
+//! which has no locks, age decides, and a load that was decided for and not ended is ended: nobody may come to its
+//! object again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,6 +18,8 @@ use clickmill_core::{durable, private};
 
 /// After so long without a write a file counts as abandoned, where no lock tells.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// After so long its moves are made for a load that was decided for: the same that it makes, should it live.
+const INTERRUPTED: Duration = Duration::from_secs(3600);
 
 impl Warehouse {
     /// A name in the staging folder for a file in the making.
@@ -62,7 +65,10 @@ impl Warehouse {
                     let _ = self.store.delete(&path).await;
                 }
                 for id in decided {
-                    self.clear_decided(&id).await;
+                    if let Err(error) = self.end_decided(&id).await {
+                        let error = clickmill_core::causes(&error);
+                        tracing::warn!(load = id, error, "an interrupted load cannot be ended now");
+                    }
                 }
             }
         }
@@ -93,8 +99,8 @@ impl Warehouse {
             // A living process has the claim.
             if let Ok(Some(claim)) = self.claim(&id) {
                 let folder = staging.join(&id);
-                // What can't be removed from its tables now needs the list that is there.
-                let removed = self.unpublish_listed(&id).await;
+                // What can't be removed from its tables now needs the trace that is there.
+                let removed = self.unpublish_left(&id).await;
                 if removed.is_ok() {
                     let _ = fs::remove_dir_all(folder);
                 }
@@ -118,25 +124,25 @@ fn is_old(metadata: Option<fs::Metadata>, now: SystemTime) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
-/// Files of loads, and others, that nobody has written to for long; and loads that are decided for: their
-/// files are what the moves are made from.
+/// Files of loads, and others, that nobody has written to for long; and loads that were decided for and interrupted:
+/// their files are what the moves are made from.
 fn abandoned(files: &[ObjectMeta], now: SystemTime) -> (Vec<Path>, Vec<String>) {
     let mut loads: BTreeMap<&str, Vec<&ObjectMeta>> = BTreeMap::new();
     for file in files {
         let load = file.location.as_ref().split('/').nth(1);
         loads.entry(load.unwrap_or_default()).or_default().push(file);
     }
-    let is_left = |file: &ObjectMeta| {
+    let is_older = |file: &ObjectMeta, than: Duration| {
         let age = now.duration_since(SystemTime::from(file.last_modified));
-        age.is_ok_and(|age| age > ABANDONED)
+        age.is_ok_and(|age| age > than)
     };
     let (mut nobodys, mut decided) = (Vec::new(), Vec::new());
-    for (load, files) in
-        loads.into_iter().filter(|(_, files)| files.iter().all(|file| is_left(file)))
-    {
-        if files.iter().any(|file| is_decision(&file.location)) {
-            decided.push(load.to_owned());
-        } else {
+    for (load, files) in loads {
+        if let Some(decision) = files.iter().find(|file| is_decision(&file.location)) {
+            if is_older(decision, INTERRUPTED) {
+                decided.push(load.to_owned());
+            }
+        } else if files.iter().all(|file| is_older(file, ABANDONED)) {
             nobodys.extend(files.into_iter().map(|file| file.location.clone()));
         }
     }
@@ -234,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn without_locks_age_tells_and_a_decision_is_left() {
+    fn without_locks_age_tells_and_what_was_decided_is_ended() {
         let file = |path: &str| ObjectMeta {
             location: Path::from(path),
             last_modified: SystemTime::UNIX_EPOCH.into(),
@@ -251,7 +257,9 @@ mod tests {
         let old = abandoned(&files, SystemTime::UNIX_EPOCH + 2 * ABANDONED);
         let nobodys = vec![files[0].location.clone(), files[3].location.clone()];
         assert_eq!(old, (nobodys, vec!["b".to_owned()]));
-        let young = abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2);
+        let younger = abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2);
+        assert_eq!(younger, (Vec::new(), vec!["b".to_owned()]));
+        let young = abandoned(&files, SystemTime::UNIX_EPOCH + INTERRUPTED / 2);
         assert_eq!(young, (Vec::new(), Vec::new()));
     }
 }

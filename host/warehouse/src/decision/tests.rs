@@ -105,6 +105,25 @@ async fn killed_after_any_move_the_next_one_makes_the_others() {
 }
 
 #[tokio::test]
+async fn killed_after_any_move_whoever_clears_up_makes_the_others() {
+    for made in 0..=3 {
+        let scratch = Scratch::new();
+        let warehouse = &scratch.warehouse;
+        let first = scratch.stage("1").await;
+        warehouse.propose(ID, &first).await.unwrap();
+        for (from, to) in &first.moves[..made] {
+            let (from, to) = (Path::from(from.as_str()), Path::from(to.as_str()));
+            warehouse.store.copy_if_not_exists(&from, &to).await.unwrap();
+        }
+        let now = std::time::SystemTime::now();
+        warehouse.sweep(now).await.unwrap();
+        assert!(warehouse.decision(ID).await.unwrap().is_some(), "it may live");
+        warehouse.sweep(now + std::time::Duration::from_secs(2 * 3600)).await.unwrap();
+        scratch.is_of("1").await;
+    }
+}
+
+#[tokio::test]
 async fn a_decision_after_the_load_has_happened_is_void() {
     let scratch = Scratch::new();
     let late = scratch.stage("2").await;

@@ -216,8 +216,25 @@ fn what_a_killed_run_has_published_goes_from_tables_that_nobody_names_any_more()
     scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
     assert_eq!(there(&left), [false, false, true]);
     assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    // Without a list, from all.
+    let unlisted = || {
+        let left = ["t", "gone", "unlisted"].map(published);
+        scratch.leave();
+        left
+    };
+    let left = unlisted();
+    let load = scratch.load(1);
+    assert_eq!(there(&left), [false; 3]);
+    drop(load);
+    let left = unlisted();
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
+    assert_eq!(there(&left), [false; 3]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
     // Not where the load has happened.
     scratch.commit(scratch.load(2));
+    let left = unlisted();
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
+    assert_eq!(there(&left), [true; 3]);
     let left = leave();
     scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
     assert_eq!(there(&left), [true; 3]);
