@@ -132,7 +132,12 @@ impl Place {
         if number > most {
             return Err(FleetError::Full { uri: self.uri.clone() });
         }
-        self.create(&entry_path(number), entry)
+        let path = entry_path(number);
+        if self.create(&path, entry.clone())? {
+            return Ok(true);
+        }
+        // The answer to a try may have been lost: what is there may be ours.
+        Ok(self.runtime.block_on(self.get::<Entry>(&path))? == Some(entry))
     }
 
     /// Creates the decision of a proposal. `false` where another was first.
@@ -247,14 +252,11 @@ impl Place {
         })
     }
 
-    /// Gives a sign of life, and removes the one before.
+    /// Gives a sign of life.
     pub(crate) fn live(&self, replica: &str, number: u64, life: Life) -> Result<(), FleetError> {
         if !self.create(&life_path(replica, number), life)? {
             let (replica, uri) = (replica.to_owned(), self.uri.clone());
             return Err(FleetError::Taken { replica, uri });
-        }
-        if number > 1 {
-            self.forget(replica, number - 1)?;
         }
         Ok(())
     }
@@ -481,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_of_life_takes_the_place_of_the_one_before() {
+    fn of_the_signs_of_life_of_a_replica_the_newest_counts() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let store = Arc::new(InMemory::new());
         let place = Place::over(store.clone(), runtime.handle());
@@ -497,7 +499,9 @@ mod tests {
         assert_eq!(numbers, [("a", 3), ("b", 1)]);
         assert_eq!(place.lives(&signs).expect("lives").len(), 2);
         let listed = store.list(Some(&lives_path())).try_collect::<Vec<_>>();
-        assert_eq!(runtime.block_on(listed).expect("listed").len(), 2);
+        assert_eq!(runtime.block_on(listed).expect("listed").len(), 4);
+        place.forget("a", 1).expect("forgotten");
+        place.forget("a", 2).expect("forgotten");
         place.forget("a", 3).expect("forgotten");
         place.forget("a", 3).expect("as often as one likes");
         assert_eq!(place.signs().expect("signs").len(), 1);

@@ -33,12 +33,17 @@ pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
     let signs = member.clone();
     threads.spawn("fleet signs", move |end| {
         let interval = alive.pipeline.swap.fleet_interval;
-        let (mut number, mut is_told) = (0, false);
+        // A sign that failed may be there all the same, and one that was removed: `oldest` is the first that may be.
+        let (mut oldest, mut number, mut is_told) = (1, 0, false);
         loop {
-            // One that failed may be there all the same.
             number += 1;
             match signs.place.live(&signs.name, number, life(&alive, &signs, &since)) {
-                Ok(()) => is_told = false,
+                Ok(()) => {
+                    is_told = false;
+                    while oldest < number && signs.place.forget(&signs.name, oldest).is_ok() {
+                        oldest += 1;
+                    }
+                }
                 Err(error) if !std::mem::replace(&mut is_told, true) => {
                     tracing::warn!(error = causes(&error), "no sign of life reaches the fleet");
                 }
@@ -46,7 +51,9 @@ pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
             }
             if end.comes_within(interval) {
                 // Whoever ends is not waited for.
-                let _ = signs.place.forget(&signs.name, number);
+                while oldest <= number && signs.place.forget(&signs.name, oldest).is_ok() {
+                    oldest += 1;
+                }
                 return;
             }
         }
@@ -371,7 +378,8 @@ impl Sightings {
         let (mut live, mut forgotten) = (BTreeSet::new(), Vec::new());
         for (name, sign) in signs {
             let seen = self.seen.entry(name.clone()).or_insert((sign.number, now));
-            if seen.0 != sign.number {
+            // A lower one was left behind.
+            if seen.0 < sign.number {
                 *seen = (sign.number, now);
             }
             let silent = now.duration_since(seen.1);
@@ -406,6 +414,9 @@ mod tests {
         assert_eq!(see(2, &[("a", 7), ("b", 2)]).0, "a b");
         assert_eq!(see(3, &[("a", 7), ("b", 2)]).0, "b");
         assert_eq!(see(4, &[("a", 8), ("b", 3)]).0, "a b");
+        // An older one that was left behind is no sign.
+        assert_eq!(see(8, &[("a", 6), ("b", 4)]).0, "b");
+        assert_eq!(see(8, &[("b", 3)]).0, "b");
         // It ended, and what is left of another is removed after an hour.
         assert_eq!(see(5, &[("b", 3)]).0, "b");
         assert_eq!(see(3605, &[("b", 3), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 3)]));

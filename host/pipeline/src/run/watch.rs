@@ -18,6 +18,8 @@ use clickmill_core::causes;
 use clickmill_source as source;
 use clickmill_source::{Listing, NotSeen, Object, SourceError};
 
+/// So far the clock that gives files their times may be from ours.
+const SKEW: Duration = Duration::from_secs(3600);
 /// The longest wait before an object that was set aside is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How soon a file is looked at for the second time.
@@ -150,9 +152,8 @@ impl Known {
             self.resting.insert(name, now);
             return false;
         };
-        // By its own clock, unless that is ahead of ours.
-        let at_rest = SystemTime::now().duration_since(modified).unwrap_or_default();
-        let is_ready = at_rest.max(now - *since) >= self.watch.rest;
+        let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+        let is_ready = rests(now - *since, age, self.watch.rest);
         if is_ready {
             self.resting.remove(&name);
         }
@@ -216,6 +217,12 @@ impl Known {
     }
 }
 
+/// Whether a file is whole that was seen as it is for so long, and is so old by its own time. That is by the clock
+/// of whoever has the disk, so it tells of files only that are far older than clocks differ.
+fn rests(seen: Duration, age: Duration, rest: Duration) -> bool {
+    seen >= rest || age >= rest + SKEW
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +245,21 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
         known.finish(vec!["in/a.csv@1".to_owned()]);
         assert!(known.aside.is_empty() && known.over.contains("in/a.csv@1"));
+    }
+
+    #[test]
+    fn a_file_rests_by_one_clock_unless_it_is_old_by_any() {
+        let (rest, seconds) = (Duration::from_secs(10), Duration::from_secs);
+        for (seen, age, wanted) in [
+            (0, 5, false),
+            (1, 15, false),
+            (1, 3599, false),
+            (9, 3609, false),
+            (10, 0, true),
+            (1, 3610, true),
+        ] {
+            assert_eq!(rests(seconds(seen), seconds(age), rest), wanted, "{seen}, {age}");
+        }
     }
 
     #[test]
