@@ -137,16 +137,20 @@ pub fn may_have_escapes(text: &[u8]) -> bool {
 }
 
 /// A text with escapes of JSON and of URLs resolved, once and once more: an address in an address, JSON in
-/// JSON.
+/// JSON, eight deep at most.
 pub fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
-    const MAX_NESTED: usize = 3;
+    const MAX_NESTED: usize = 8;
     let mut all: Vec<Vec<u8>> = Vec::new();
     for _ in 0..MAX_NESTED {
         let text = all.last().map_or(text, Vec::as_slice);
         if !may_have_escapes(text) {
             break;
         }
-        let plain = percent_encoding::percent_decode(&unescaped(text)).collect();
+        let plain: Vec<u8> = percent_encoding::percent_decode(&unescaped(text)).collect();
+        // What is left are no escapes.
+        if plain == text {
+            break;
+        }
         all.push(plain);
     }
     all
@@ -288,6 +292,19 @@ mod tests {
         }
         // The first place is none, the second is.
         assert!(stands(b"u-1", b"u-11 u-1"));
+    }
+
+    #[test]
+    fn escapes_are_resolved_as_deep_as_they_are_nested() {
+        for depth in 1..=8 {
+            let text = format!("a%{}2fb", "25".repeat(depth - 1));
+            let texts = resolved(text.as_bytes());
+            assert_eq!((texts.len(), texts.last().map(Vec::as_slice)), (depth, Some(&b"a/b"[..])));
+        }
+        let within = resolved(br#"{\"mail\": \"ada\\u0040example.com\"}"#);
+        assert_eq!(within.last().map(Vec::as_slice), Some(&br#"{"mail": "ada@example.com"}"#[..]));
+        assert!(resolved(b"100% of C:").is_empty());
+        assert_eq!(resolved(b"100% of %41"), [b"100% of A"]);
     }
 
     #[test]

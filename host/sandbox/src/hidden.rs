@@ -274,7 +274,8 @@ fn common<'a>(
     common
 }
 
-/// A text whose JSON keys are blank. A key is what a program has named, and not what a visitor has said.
+/// A text whose JSON keys are blank, where they are names. Those are what a program has given, and not what a visitor
+/// has said, as the address of somebody by which a map tells something is.
 fn without_keys(text: &[u8]) -> Vec<u8> {
     let mut blank = text.to_vec();
     let mut at = 0;
@@ -285,12 +286,21 @@ fn without_keys(text: &[u8]) -> Vec<u8> {
             end += if text[end] == b'\\' { 2 } else { 1 };
         }
         let after = text.get(end + 1..).unwrap_or_default().trim_ascii_start();
-        if after.first() == Some(&b':') {
+        let is_name = is_name(text.get(begin + 1..end).unwrap_or_default());
+        if after.first() == Some(&b':') && is_name {
             blank[begin..end].fill(0);
         }
         at = (end + 1).min(text.len());
     }
     blank
+}
+
+/// Whether a key may be one that a program has given: of letters, and hardly any digits.
+fn is_name(key: &[u8]) -> bool {
+    const MOST_DIGITS: usize = 2;
+    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let digits = key.iter().filter(|byte| byte.is_ascii_digit()).count();
+    digits <= MOST_DIGITS && key.iter().all(is_sign)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 """Cloud Storage on loopback, for the tests: what the crate object_store uses of its XML API.
 
     python storage.py --port N --bucket NAME... [--cut-after BYTES] [--page-size KEYS] [--first-generation N]
+                      [--lose-every N]
 
 `--bucket` is given once per bucket. The standard library is all it needs; objects are in memory. The
 client gets a service account key with the address in `gcs_base_url`, and `disable_oauth`. It prints
@@ -15,6 +16,8 @@ Other emulators speak the JSON API only, in which object_store can neither put n
   that a read of anything longer has to be resumed.
 - `--first-generation` makes generations and ETags those of an earlier run: a ledger that was kept knows
   objects by them.
+- `--lose-every` does every Nth write and answers 503 all the same: a client that tries again finds what it has
+  written, or that what it removes is gone.
 - What is stored with `content-encoding: gzip` is decompressed on the way for whoever does not accept
   gzip: from its first byte on whatever range was asked for, in chunks, without a length or a tag.
 - An object with the header `x-goog-meta-unkind` is unkind to whoever reads it: `gone` deletes it just
@@ -100,6 +103,8 @@ class Handler(BaseHTTPRequestHandler):
                 if objects is None:
                     raise Refusal(404, "NoSuchBucket")
                 answer = self.handler(key, query)(bucket, objects, key, query, body)
+                if self.command in ("PUT", "POST", "DELETE") and self.server.loses():
+                    raise Refusal(503, "ServiceUnavailable")
         except Refusal as refusal:
             answer = refusal.status, refusal.headers, document("Error", Code=refusal.code)
         self.answer(*answer)
@@ -373,6 +378,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def loses(self):
+        self.writes += 1
+        return self.lose_every and self.writes % self.lose_every == 0
+
     def handle_error(self, request, client_address):
         # A client that goes away in the middle of an answer is no fault of the emulator.
         if not isinstance(sys.exception(), ConnectionError):
@@ -392,6 +401,7 @@ def main():
     options.add_argument("--cut-after", type=int)
     options.add_argument("--page-size", type=int, default=1000)
     options.add_argument("--first-generation", type=int)
+    options.add_argument("--lose-every", type=int)
     options = options.parse_args()
     if options.first_generation is not None:
         global generations
@@ -407,6 +417,8 @@ def main():
     server.uploads = {}
     server.cut_after = options.cut_after
     server.page_size = options.page_size
+    server.lose_every = options.lose_every
+    server.writes = 0
     print("ready", flush=True)
     server.serve_forever()
 

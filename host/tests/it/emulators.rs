@@ -188,6 +188,11 @@ impl Storage {
         Self::start_with(&["--first-generation", &generation.to_string()])
     }
 
+    /// Starts one that does every third write and says that it cannot.
+    pub(crate) fn losing_answers() -> Self {
+        Self::start_with(&["--lose-every", "3"])
+    }
+
     fn start_with(arguments: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new(python());

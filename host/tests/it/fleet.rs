@@ -218,6 +218,12 @@ fn all_take_a_set_up_and_one_rollback_is_everyones_in_cloud_storage() {
 }
 
 #[test]
+fn all_take_a_set_up_and_one_rollback_is_everyones_though_answers_are_lost() {
+    let storage = Storage::losing_answers();
+    commits_and_goes_back(&Fleet::in_cloud_storage(&storage));
+}
+
+#[test]
 fn one_refusal_leaves_all() {
     let fleet = Fleet::new("fleet");
     let strict = fleet.replica_with(&["--set", "swap.max_changed_share=0"]);

@@ -183,6 +183,26 @@ fn in_cloud_storage_four_runs_share_a_prefix_by_leases() {
 }
 
 #[test]
+fn in_cloud_storage_runs_load_each_object_once_though_answers_are_lost() {
+    let (scratch, storage) = (Scratch::new(), Storage::losing_answers());
+    many(&scratch, 6, 1_000);
+    let batch = batch();
+    let sets = ["--set", "source.uri=in/*.csv", "--set", "source.claim_lease_secs=60"];
+    let run = [&["run", "--json", &batch], &sets[..]].concat();
+    let command = |folder: &str| in_cloud(&scratch, &storage, folder, &run);
+    let all = |folder: &str| content(&|arguments| in_cloud(&scratch, &storage, folder, arguments));
+    let alone = Run::start(&scratch, "alone", command("alone")).summary();
+    assert_eq!(count(&alone, "objects_loaded"), 6, "{alone:#}");
+    let runs = ["one", "two"].map(|name| Run::start(&scratch, name, command("shared")));
+    for summary in runs.map(Run::summary) {
+        let over = count(&summary, "objects_loaded") + count(&summary, "objects_skipped");
+        assert_eq!(over + count(&summary, "objects_loaded_by_others"), 6, "{summary:#}");
+    }
+    assert_eq!(all("shared"), all("alone"));
+    assert_eq!(all("alone").iter().map(|row| count(row, "n")).take(4).sum::<u64>(), 6_000);
+}
+
+#[test]
 fn in_cloud_storage_a_run_that_is_stopped_beyond_its_lease_doubles_nothing() {
     let (scratch, storage) = (Scratch::new(), Storage::start(None));
     objects(&scratch, &[("a.csv", 200_000), ("b.csv", 1_000)]);

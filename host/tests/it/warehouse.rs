@@ -440,8 +440,17 @@ fn the_view_shows_each_message_once_whatever_files_it_is_in() {
 
 #[test]
 fn in_cloud_storage_too_a_stream_merges_its_small_files() {
+    merges_its_small_files(&Storage::start(None));
+}
+
+#[test]
+fn in_cloud_storage_a_stream_merges_its_small_files_though_answers_are_lost() {
+    merges_its_small_files(&Storage::losing_answers());
+}
+
+fn merges_its_small_files(storage: &Storage) {
     plugins();
-    let (scratch, storage) = (Scratch::new(), Storage::start(None));
+    let scratch = Scratch::new();
     let stream = stream();
     let command = |arguments: &[&str]| {
         let local = scratch.command(arguments);

@@ -88,6 +88,7 @@ impl Warehouse {
     ) -> Result<Option<Compacted>, WarehouseError> {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
         runtime.block_on(self.expire(table, now, goes_on))?;
+        runtime.block_on(self.pack_left(table, now, goes_on))?;
         let mut done = Compacted {
             removed: runtime.block_on(self.tidy(table, now, goes_on))?,
             ..Compacted::default()
@@ -176,7 +177,9 @@ impl Warehouse {
             }
         }
         let mut removed = 0;
-        for file in self.list(&replaced(&self.table(table))).await? {
+        let of_table = self.list(&replaced(&self.table(table))).await?;
+        let of_logs = self.list(&replaced(&self.log(table))).await?;
+        for file in [of_table, of_logs].concat() {
             let age = now.duration_since(file.last_modified.into());
             if age.is_ok_and(|age| age > GRACE) && is_live(&file.location) && goes_on() {
                 match self.store.delete(&file.location).await {
@@ -192,7 +195,11 @@ impl Warehouse {
     }
 
     /// Moves a file that is replaced to where it is for a while.
-    async fn retire(&self, file: &ObjectMeta, now: SystemTime) -> Result<(), WarehouseError> {
+    pub(super) async fn retire(
+        &self,
+        file: &ObjectMeta,
+        now: SystemTime,
+    ) -> Result<(), WarehouseError> {
         let (from, to) = (&file.location, replaced(&file.location));
         let what = || format!("move `{from}`, which is replaced");
         let (Some(from_path), Some(to_path)) = (self.on_disk(from), self.on_disk(&to)) else {

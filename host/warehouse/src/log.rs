@@ -15,7 +15,7 @@
 //! out, whatever was interrupted. What is packed stays in the log for another half minute at least: whoever has
 //! listed it can end, however soon the next pack comes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,6 +56,8 @@ const PACK_AGE: Duration = Duration::from_secs(60);
 /// So long a file stays at least once it is packed: a query opens the files that it has listed as it comes to
 /// them.
 const PACKED_STAYS: Duration = Duration::from_secs(30);
+/// How long nobody has written to a log that whoever compacts the table packs.
+const LEFT: Duration = Duration::from_secs(600);
 /// So often a stream looks whether something has, also while it writes nothing.
 pub(super) const TICK: Duration = Duration::from_secs(15);
 
@@ -347,6 +349,47 @@ impl Warehouse {
             Some(staged) => runtime.block_on(staged.publish_once(&to)),
             None => Ok(()),
         }
+    }
+}
+
+impl Warehouse {
+    /// Packs what streams have left in logs of a table to which none writes any more: the pipeline may have another
+    /// name by now, or go to another table.
+    pub(super) async fn pack_left(
+        &self,
+        table: &TableName,
+        now: SystemTime,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<(), WarehouseError> {
+        let mut newest: BTreeMap<String, SystemTime> = BTreeMap::new();
+        for file in self.logged(table).await? {
+            let Some(pipeline) = file.location.as_ref().rsplit('/').nth(1) else { continue };
+            let written = SystemTime::from(file.last_modified);
+            let newest = newest.entry(pipeline.to_owned()).or_insert(written);
+            *newest = written.max(*newest);
+        }
+        // A stream that begins now is to find its log free.
+        newest.retain(|_, written| now.duration_since(*written).is_ok_and(|age| age > LEFT));
+        if newest.is_empty() {
+            return Ok(());
+        }
+        let Some(schema) = self.columns(table).await? else { return Ok(()) };
+        for pipeline in newest.into_keys() {
+            if !goes_on() {
+                return Ok(());
+            }
+            // Opening it packs what is there.
+            let Some(log) = Log::open(self, table, &schema.arrow(), &pipeline).await? else {
+                continue;
+            };
+            let held = self.held(table).await?;
+            for file in self.list(&log.folder).await? {
+                if Flushes::of(&file.location).is_some_and(|flush| held.has(&flush)) {
+                    self.retire(&file, now).await?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

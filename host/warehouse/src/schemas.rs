@@ -62,25 +62,33 @@ impl Warehouse {
     pub async fn tables(&self) -> Result<Vec<(TableName, TableSchema)>, WarehouseError> {
         let mut tables = Vec::new();
         for table in self.table_folders().await? {
-            let folder = self.table(&table);
-            let path = folder.clone().join(SCHEMA_FILE);
-            let schema = match self.schema_file(&path).await? {
-                SchemaFile::Missing => None,
-                SchemaFile::Columns(schema) => Some(schema),
-                SchemaFile::Damaged(why) => {
-                    let (file, warehouse) = (path.as_ref(), &self.uri);
-                    tracing::warn!(
-                        file,
-                        warehouse,
-                        why,
-                        "a schema file is damaged: the columns of the table's rows count"
-                    );
-                    self.columns_of(&folder).await?
-                }
-            };
+            let schema = self.columns(&table).await?;
             tables.extend(schema.map(|schema| (table, schema)));
         }
         Ok(tables)
+    }
+
+    /// The columns of a table, if there is one.
+    pub(super) async fn columns(
+        &self,
+        table: &TableName,
+    ) -> Result<Option<TableSchema>, WarehouseError> {
+        let folder = self.table(table);
+        let path = folder.clone().join(SCHEMA_FILE);
+        match self.schema_file(&path).await? {
+            SchemaFile::Missing => Ok(None),
+            SchemaFile::Columns(schema) => Ok(Some(schema)),
+            SchemaFile::Damaged(why) => {
+                let (file, warehouse) = (path.as_ref(), &self.uri);
+                tracing::warn!(
+                    file,
+                    warehouse,
+                    why,
+                    "a schema file is damaged: the columns of the table's rows count"
+                );
+                self.columns_of(&folder).await
+            }
+        }
     }
 
     /// All folders that may be a table's.

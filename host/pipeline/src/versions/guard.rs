@@ -423,9 +423,18 @@ fn is_network(text: &str) -> bool {
     }
 }
 
-/// Whether a text is an address that tells nobody apart: a network, or the machine's own.
+/// Whether a text tells nobody apart: the address of a network or the machine's own, or an identifier of one sign, as
+/// `00000000-0000-0000-0000-000000000000` is of a device that gives none.
 fn is_of_nobody(text: &str) -> bool {
-    is_network(text) || text.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+    is_network(text)
+        || text.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || is_of_one_sign(text)
+}
+
+fn is_of_one_sign(text: &str) -> bool {
+    let mut signs = text.bytes().filter(|byte| *byte != b'-');
+    let first = signs.next();
+    first.is_some_and(|first| first.is_ascii_hexdigit() && signs.all(|sign| sign == first))
 }
 
 #[cfg(test)]

@@ -173,6 +173,17 @@ fn before_sensitive_columns_are_there_a_rejection_quotes_nothing_of_the_record()
     ] {
         assert_eq!(early(&[("payload", event)], message), wanted);
     }
+    // Of a map the keys may be anybody's.
+    let map = r#"{"event_type":1,"bob@example.com":5,"u-471108":{"a":1},"v2.utm-source":2}"#;
+    for (key, told) in [
+        ("event_type", "event_type"),
+        ("v2.utm-source", "v2.utm-source"),
+        ("bob@example.com", "[15 characters]"),
+        ("u-471108", "[8 characters]"),
+    ] {
+        let wanted = format!("key `{told}` is unknown");
+        assert_eq!(early(&[("payload", map)], &format!("key `{key}` is unknown")), wanted);
+    }
     // Fields of delimited text, as they are decoded.
     let fields = [("session ID", "say \"x\" 12"), ("country", "29")];
     assert_eq!(

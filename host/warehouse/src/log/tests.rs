@@ -237,6 +237,46 @@ async fn what_is_published_again_after_midnight_is_the_file_of_the_day_before() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_pipeline_of_another_name_has_left_is_packed_by_who_compacts() {
+    let scratch = Scratch::new().await;
+    let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());
+    for pipeline in ["gone", "living"] {
+        let log = Log::open(&warehouse, &scratch.table, &schema, pipeline).await.unwrap().unwrap();
+        for number in 0..3 {
+            let session = format!("s{pipeline}");
+            let flush = Flushes { session, first: number, last: number };
+            let bytes = warehouse.parquet(&rows(0..10)).unwrap();
+            let path = flush.in_log(&log.folder, &bytes);
+            warehouse.put_once(&path, bytes).await.unwrap();
+        }
+    }
+    let living = Log::open(&warehouse, &scratch.table, &schema, "living").await.unwrap().unwrap();
+    let (rows, _) = scratch.seen().await;
+    assert_eq!(rows, 60);
+    let logged = || [scratch.files("_log/d/t/gone").len(), scratch.files("_log/d/t/living").len()];
+    let compact = |now: SystemTime| {
+        let (warehouse, table) = (scratch.warehouse(), scratch.table.clone());
+        tokio::task::spawn_blocking(move || {
+            let compacted = warehouse.compact(&Handle::current(), &table, now, None, &|| true);
+            compacted.unwrap().expect("nobody else does");
+        })
+    };
+    let now = SystemTime::now();
+    compact(now).await.unwrap();
+    assert_eq!(logged(), [3, 3], "they may begin again");
+    for _ in 0..2 {
+        compact(now + 2 * LEFT).await.unwrap();
+        assert_eq!(logged(), [0, 3]);
+        assert_eq!(scratch.seen().await.0, 60);
+    }
+    assert_eq!(scratch.files("_replaced/_log").len(), 3, "readers may have found them");
+    compact(now + 24 * LEFT).await.unwrap();
+    assert_eq!(scratch.files("_replaced/_log").len(), 0);
+    assert_eq!(scratch.seen().await.0, 60);
+    drop(living);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_sessions_are_two_packs_and_nothing_of_either_is_hidden() {
     let scratch = Scratch::new().await;
     let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());

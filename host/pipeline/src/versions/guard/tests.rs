@@ -104,6 +104,8 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         ("2001:db8::8a2e:370:7334", "[2001:DB8::8A2E:370:7334]"),
         ("ada@example.com", "?mail=ada%40example.com"),
         ("ada@example.com", "?next=%2Flogin%3Fmail%3Dada%2540example.com"),
+        ("a/b-4711", "?u=a%2525252525252Fb-4711"),
+        ("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000001"),
         ("Zoë König", r#"{"name":"Zo\u00eb K\u00f6nig"}"#),
         ("a/b-4711", r#"{"user":"a\/b-4711"}"#),
         (r#"say "x""#, r#"{"json":"{\"user\":\"say \\\"x\\\"\"}"}"#),
@@ -162,6 +164,8 @@ fn what_stands_anywhere_by_chance_and_what_tells_nobody_apart_passes() {
         ("127.0.0.1", "http://127.0.0.1:8080/"),
         ("::ffff:127.0.0.1", "::ffff:127.0.0.1"),
         ("u-4711", "100%"),
+        ("00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"),
+        ("000000000", "id=000000000"),
         ("u-4711", r"C:\u-47"),
         ("ada@example.com", "?mail=%5Bemail%5D"),
     ] {
