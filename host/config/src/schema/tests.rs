@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn plugin(name: &str, config: &Json, secrets: &[&str]) -> PluginSchema {
@@ -266,5 +268,86 @@ fn text_is_wanted_where_the_sections_have_texts() {
     ] {
         let keys: Vec<&str> = key.split('.').collect();
         assert_eq!(wants_text(&keys), wanted, "{key}");
+    }
+}
+
+/// Settings of pipeline files that the README shows, by section and key: their values, where they stand for
+/// themselves, and the texts of all of its blocks.
+fn shown() -> (BTreeMap<(String, String), Vec<Json>>, String) {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let (mut shown, mut texts) = (BTreeMap::<_, Vec<Json>>::new(), String::new());
+    for block in blocks {
+        let mut section = String::new();
+        for line in block.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_start_matches('[').split(']').next().unwrap_or_default().into();
+            }
+            let Some((key, rest)) = line.split_once(" = ") else { continue };
+            // What comes after a value may be a comment, and a text may have its sign.
+            let ends = rest.match_indices(" #").map(|(at, _)| at).chain([rest.len()]);
+            let mut values = ends.filter_map(|end| {
+                let line = format!("value = {}", &rest[..end]);
+                toml::from_str::<toml::Table>(&line).ok()?.remove("value")
+            });
+            let value = values.next().map(|value| serde_json::to_value(value).expect("JSON"));
+            shown.entry((section.clone(), key.to_owned())).or_default().extend(value);
+        }
+        texts.push_str(block);
+    }
+    (shown, texts)
+}
+
+/// All settings below a section, with their defaults.
+fn settings(section: &str, of: &Json, found: &mut Vec<(String, String, Option<Json>)>) {
+    for form in of["oneOf"].as_array().into_iter().flatten() {
+        settings(section, form, found);
+    }
+    for (key, property) in of["properties"].as_object().into_iter().flatten() {
+        let item = if property["items"].is_object() { &property["items"] } else { property };
+        let has_settings =
+            item["properties"].is_object() || item["oneOf"][0]["properties"].is_object();
+        if has_settings {
+            let below = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+            settings(&below, item, found);
+        }
+        if !has_settings || property.get("default").is_some() {
+            let default = property.get("default").filter(|_| !has_settings).cloned();
+            found.push((section.to_owned(), key.clone(), default));
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_every_setting_with_its_default() {
+    let (shown, texts) = shown();
+    let mut all = Vec::new();
+    settings("", &inlined(), &mut all);
+    assert!(all.len() > 100, "{}", all.len());
+    let is_named = |key: &str| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        texts.split(|c: char| !is_word(c)).any(|word| word == key)
+    };
+    let defaults = |of: &(String, String)| -> Vec<Json> {
+        let same = all.iter().filter(|(section, key, _)| (section, key) == (&of.0, &of.1));
+        same.filter_map(|(_, _, default)| default.clone()).collect()
+    };
+    for (section, key, default) in &all {
+        assert!(is_named(key), "[{section}] {key} is in no block of host/README.md");
+        let of = (section.clone(), key.clone());
+        let Some(default) = default else { continue };
+        // Of several forms one is enough, and what is no value is told in words.
+        let values = shown.get(&of).map(Vec::as_slice).unwrap_or_default();
+        let is_default = |value: &Json| {
+            value == default
+                || value.as_f64().is_some_and(|number| default.as_f64() == Some(number))
+        };
+        let is_shown = values
+            .iter()
+            .any(|value| is_default(value) || defaults(&of).iter().any(|default| value == default));
+        assert!(
+            is_shown || values.is_empty(),
+            "[{section}] {key} has the default {default}, and host/README.md shows {values:?}"
+        );
     }
 }
