@@ -1,4 +1,4 @@
-//! The command line: one file per verb. The only place that prints. Data goes to standard output, talk
+//! The command line: one file per verb. The only place that prints, beside `clickmill-sql`. Data goes to standard output, talk
 //! to standard error.
 
 // First, for its macros stand in for those of the standard library below.

@@ -16,10 +16,10 @@ Examples:
   clickmill tap --rejected
   clickmill tap validate --rejected --where \"code = 'negative_price'\"
 
-A column is shown in its last form only: one that a later stage still writes, or that is sensitive, is
-(hidden), unless `admin.reveal` in the pipeline file names it. Of rejected rows the filter sees stage, code,
-message, column, source, source_line and message_id. A tap never holds the pipeline up: what is not taken in
-time is missed, and said.";
+A column is shown in its last form only: one that a later stage still writes, or that is
+sensitive, is (hidden), unless `admin.reveal` in the pipeline file names it. Of rejected rows the
+filter sees stage, code, message, column, source, source_line and message_id. A tap never holds the
+pipeline up: what is not taken in time is missed, and said.";
 
 /// Shows rows of a running pipeline as they pass a stage, a JSON object a line, until Ctrl-C
 #[derive(Debug, Args)]

@@ -5,10 +5,13 @@
 //! named `.tsv` has tabs for commas.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text};
@@ -263,10 +266,10 @@ fn csv_table(bytes: &[u8], path: &Path, wanted: char) -> Result<Table, LookupFil
 }
 
 fn json_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
-    let members: serde_json::Map<String, Json> = serde_json::from_slice(bytes)
+    let Members(members) = serde_json::from_slice(bytes)
         .map_err(|source| LookupFileError::Json { path: path.to_owned(), source })?;
     let mut fields = vec!["key".to_owned()];
-    for member in members.values() {
+    for (_, member) in &members {
         let names: Vec<&str> = match member {
             Json::Object(object) => object.keys().map(String::as_str).collect(),
             _ => vec!["value"],
@@ -282,21 +285,69 @@ fn json_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
         Json::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };
-    let rows = members.iter().map(|(key, member)| {
+    let mut rows = HashMap::new();
+    for (key, member) in &members {
         let values = fields.iter().enumerate().map(|(at, field)| match (at, member) {
             (0, _) => Some(key.clone()),
             (_, Json::Object(object)) => object.get(field).and_then(text),
             (_, value) => text(value),
         });
-        (key.clone(), values.collect())
-    });
-    let rows = rows.collect();
+        if rows.insert(key.clone(), values.collect()).is_some() {
+            return Err(LookupFileError::Twice { path: path.to_owned(), key: key.clone() });
+        }
+    }
     Ok(Table { fields, rows })
+}
+
+/// The members of an object, those of one name too.
+struct Members(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject;
+
+        impl<'de> Visitor<'de> for OfObject {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a member for each key")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(OfObject)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_there_twice_is_told_whatever_the_form() {
+        let [csv, json] = [
+            (csv_table(b"key,name\n29,First\n30,x\n29,Second\n", Path::new("t.csv"), ','), "t.csv"),
+            (
+                json_table(
+                    br#"{"29":{"name":"First"},"29":{"name":"Second"}}"#,
+                    Path::new("t.json"),
+                ),
+                "t.json",
+            ),
+        ];
+        for (made, path) in [csv, json] {
+            let told = made.err().expect("a fault").to_string();
+            assert_eq!(told, format!("lookup table `{path}` has key `29` twice"));
+        }
+        assert!(json_table(b"[1]", Path::new("t.json")).is_err(), "no object");
+    }
 
     fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
         let file = LookupFile::new("t".to_owned(), name.into(), text.to_owned().into());

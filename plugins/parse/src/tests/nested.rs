@@ -49,7 +49,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (r#"{"items":"hat"}"#, "wrong_type", "items"),
     ] {
         let output = run(&config(&items(), &json!({})), messages(&[message, "{}"]));
-        let told = json!({"refused": code, "column": place});
+        let told = json!({"rejected": code, "column": place});
         assert_eq!(rows(&output), [told, json!({"items": []})], "{message}");
     }
 }
@@ -66,13 +66,13 @@ fn what_is_no_json_is_told_with_its_place_too() {
         (r#"{"items":[],"items":[]}"#, "duplicate_field", "items", "is there twice"),
     ] {
         let output = run(&config(&items(), &json!({"max_depth": 4})), messages(&[message]));
-        assert_eq!(rows(&output), [json!({"refused": code, "column": place})], "{message}");
+        assert_eq!(rows(&output), [json!({"rejected": code, "column": place})], "{message}");
         let message = &output.rejections[0].message;
         assert!(message.contains(told), "{message}");
     }
     // In an object that no column is of there is a place, and no column.
     let output = run(&config(&items(), &json!({})), messages(&[r#"{"x":{"y":NaN}}"#]));
-    assert_eq!(rows(&output), [json!({"refused": "not_json"})]);
+    assert_eq!(rows(&output), [json!({"rejected": "not_json"})]);
     assert!(output.rejections[0].message.ends_with(", in `x.y`"), "{:?}", output.rejections);
 }
 
@@ -92,7 +92,7 @@ fn what_stands_in_the_place_of_an_object_around_an_array_is_told() {
     };
     let none = json!({"n": 1, "tags": []});
     for context in [r#""x""#, "7", "[]", r#"["a"]"#, "true"] {
-        let told = json!({"refused": "wrong_type", "column": "id"});
+        let told = json!({"rejected": "wrong_type", "column": "id"});
         assert_eq!(one(context, &more), told, "{context}");
     }
     for context in ["null", "{}", r#""""#] {
@@ -102,14 +102,14 @@ fn what_stands_in_the_place_of_an_object_around_an_array_is_told() {
     null["unreadable"] = json!("null");
     testing::take_log();
     // A list is refused all the same: an empty one would say that there is nothing.
-    assert_eq!(one("7", &null), json!({"refused": "wrong_type", "column": "tags"}));
+    assert_eq!(one("7", &null), json!({"rejected": "wrong_type", "column": "tags"}));
     // Of two that are there twice, one is around the array and one is an element's.
     let message = r#"{"context":{"user":1,"user":2},"events":[{"n":1,"n":2}]}"#;
     let output = run(&config(&columns, &more), messages(&[message]));
-    assert_eq!(rows(&output), [json!({"refused": "duplicate_field", "column": "user"})]);
+    assert_eq!(rows(&output), [json!({"rejected": "duplicate_field", "column": "user"})]);
     let message = r#"{"events":[{"n":1},{"n":2,"n":NaN}]}"#;
     let output = run(&config(&columns, &more), messages(&[message]));
-    assert_eq!(rows(&output), [json!({"refused": "not_json", "column": "n"})]);
+    assert_eq!(rows(&output), [json!({"rejected": "not_json", "column": "n"})]);
     assert!(output.rejections[0].message.ends_with(", in `events[1].n`"));
 }
 
@@ -124,7 +124,7 @@ fn an_array_in_the_place_of_an_object_is_no_list_below_it() {
         [(r#"{"geo":["a","b"]}"#, "tags"), (r#"{"ga":[{"k":"a","v":"x"}]}"#, "params")]
     {
         let output = run(&config(&columns, &json!({})), messages(&[message]));
-        assert_eq!(rows(&output), [json!({"refused": "wrong_type", "column": place})]);
+        assert_eq!(rows(&output), [json!({"rejected": "wrong_type", "column": place})]);
     }
 }
 
@@ -156,7 +156,7 @@ fn unreadable_fields_are_null_and_counted_by_path_but_elements_are_not() {
     let output = run(&config(&items(), &more), messages(&[r#"{"items":[{"sizes":["x"]}]}"#]));
     assert_eq!(
         rows(&output),
-        [json!({"refused": "not_an_integer", "column": "items[0].sizes[0]"})]
+        [json!({"rejected": "not_an_integer", "column": "items[0].sizes[0]"})]
     );
 }
 
@@ -167,12 +167,12 @@ fn keys_of_records_are_unknown_or_twice_as_those_of_messages_are() {
         (
             json!({"unknown": "refuse"}),
             r#"{"items":[{"x":1}]}"#,
-            json!({"refused": "unknown_field"}),
+            json!({"rejected": "unknown_field"}),
         ),
         (
             json!({}),
             r#"{"items":[{"price":1,"price":2}]}"#,
-            json!({"refused": "duplicate_field", "column": "items[0].price"}),
+            json!({"rejected": "duplicate_field", "column": "items[0].price"}),
         ),
         (
             json!({"duplicates": "last"}),
@@ -210,7 +210,7 @@ fn keys_around_an_array_are_kept_or_refused_too() {
         ]
     );
     let output = run(&config(&columns, &of("refuse")), messages(&[message]));
-    assert_eq!(rows(&output), [json!({"refused": "unknown_field"})]);
+    assert_eq!(rows(&output), [json!({"rejected": "unknown_field"})]);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_payload_that_grows_beyond_the_limit_is_refused() {
     );
     assert_eq!(
         rows(&output),
-        [json!({}), json!({}), json!({"refused": "too_large"}), json!({"refused": "not_utf8"}),]
+        [json!({}), json!({}), json!({"rejected": "too_large"}), json!({"rejected": "not_utf8"}),]
     );
 }
 

@@ -50,14 +50,14 @@ fn datetime(micros: i64) -> String {
 pub(super) fn rows(output: &Output) -> Vec<Value> {
     let mut rows: Vec<Value> = testing::rows(&output.columns).iter().map(shown).collect();
     for rejection in &output.rejections {
-        let mut refused = json!({"refused": rejection.code});
+        let mut refused = json!({"rejected": rejection.code});
         if let Some(column) = &rejection.column {
             refused["column"] = json!(column);
         }
         rows[rejection.row as usize] = refused;
     }
     for row in &output.dropped {
-        rows[*row as usize] = json!({"filtered": true});
+        rows[*row as usize] = json!({"dropped": true});
     }
     rows
 }
