@@ -18,10 +18,10 @@ use super::guest::{Guest, link, store, tell_unwritten};
 use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
 use super::manifest::{Answers, told};
+use super::permits::Permits;
 use super::processor_time::{set_fuel, until};
 use super::shape;
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
-use super::slots::Slots;
 use super::trust::Trust;
 use clickmill_config::{ComponentLimits, Limits};
 use clickmill_core::Digest;
@@ -61,7 +61,7 @@ pub(super) struct Loaded {
     /// The contract that it was built for.
     pub contract: Contract,
     pub pre: InstancePre<Guest>,
-    pub slots: Slots,
+    pub permits: Permits,
     configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
     pub manifest: Manifest,
@@ -169,7 +169,7 @@ impl Loaded {
         };
         let output_bytes = MAX_ANSWER_BYTES.min(limits.max_output_bytes);
         let fuel = limits.max_fuel_per_batch.saturating_mul(QUESTION_BATCHES);
-        let _slot = self.slots.take();
+        let _permit = self.permits.take();
         let mut store = store(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
         store.set_hostcall_fuel(output_bytes);
         let deadline = store.data().deadline;
@@ -275,9 +275,9 @@ pub(super) fn load(
         )?;
     let digest = Digest::of(bytes);
     let manifest = Manifest::default();
-    let slots = engine.slots.clone();
+    let permits = engine.permits.clone();
     let contract = spoken;
-    let mut loaded = Loaded { digest, contract, pre, slots, configure, process, manifest };
+    let mut loaded = Loaded { digest, contract, pre, permits, configure, process, manifest };
     loaded.manifest = loaded.describe(stage, &describe)?;
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::cache::{self, CacheError};
 use super::compiler::{CompileError, Compiler, Processes, WithinBounds};
+use super::permits::Permits;
 use super::settings;
 use super::shape::{self, Parts, ShapeError};
-use super::slots::Slots;
 use super::trust::{Claim, Trust, TrustError};
 use clickmill_config::ComponentLimits;
 use clickmill_core::{Digest, Fault};
@@ -51,9 +51,9 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     /// Has none: for components of more parts than the pool has places for.
     on_demand: wasmtime::Engine,
-    /// Places for instances. What a place is good for is more than any component may have, so whoever has
+    /// Permits for instances. What a permit is good for is more than any component may have, so whoever has
     /// one is not refused an instance by the pool, whatever others use.
-    pub(super) slots: Slots,
+    pub(super) permits: Permits,
     /// Which components are taken; without keys, unsigned ones too.
     trust: Arc<Trust>,
     limits: ComponentLimits,
@@ -192,8 +192,8 @@ impl Engine {
         let folder = Arc::new(folder);
         let compiling = Compiling { folder, afforded, compiler: None, processes };
         let (trust, limits) = (Arc::default(), ComponentLimits::default());
-        let slots = Slots::new(instances as usize);
-        Ok(Self { wasmtime, on_demand, slots, trust, limits, compiling: Arc::new(compiling) })
+        let permits = Permits::new(instances as usize);
+        Ok(Self { wasmtime, on_demand, permits, trust, limits, compiling: Arc::new(compiling) })
     }
 
     /// The engine, which from now on takes components within these limits. Time and memory are bounded where

@@ -103,6 +103,7 @@ mod lift;
 mod lookup;
 mod lower;
 mod manifest;
+mod permits;
 mod processor_time;
 mod profile;
 mod raw_column;
@@ -116,7 +117,6 @@ mod settings;
 mod settle;
 mod shape;
 pub mod signature;
-mod slots;
 mod stage;
 mod tested;
 #[cfg(test)]

@@ -20,9 +20,9 @@ use super::kind::Columns;
 use super::lift::{Announced, Answer, AnswerError, check};
 use super::lookup::Lookups;
 use super::lower::{Lowered, bytes_of, lower};
+use super::permits::{Permit, Permits};
 use super::processor_time::{OutOfTime, set_fuel, spent, until};
 use super::redactor::Redactor;
-use super::slots::{Slot, Slots};
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::path::Path;
@@ -36,7 +36,7 @@ pub(super) struct Stage {
     /// The contract that the component was built for.
     pub contract: Contract,
     pub pre: InstancePre<Guest>,
-    pub slots: Slots,
+    pub permits: Permits,
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
     pub config: String,
@@ -111,11 +111,11 @@ impl Stage {
     }
 }
 
-/// A store with its instance, once that is made. Its place is given back after them.
+/// A store with its instance, once that is made. Its permit is given back after them.
 struct Live {
     store: Store<Guest>,
     instance: Option<Instance>,
-    _slot: Slot,
+    _permit: Permit,
 }
 
 impl StageWorker {
@@ -231,7 +231,7 @@ impl StageWorker {
             let rows = answer.came_from.as_ref().map_or(rows, Vec::len);
             self.count_unreadable(said, answer, rows);
             // After a fault nothing of the instance is trusted any more.
-            if self.stage.life == InstanceLife::Reuse && self.stage.slots.may_keep() {
+            if self.stage.life == InstanceLife::Reuse && self.stage.permits.may_keep() {
                 self.kept = Some(live);
             }
         }
@@ -274,10 +274,10 @@ impl StageWorker {
 
     fn fresh(&self) -> Live {
         let stage = &self.stage;
-        let slot = stage.slots.take();
+        let permit = stage.permits.take();
         let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
         let guest = guest.redacting(stage.redactor.clone());
-        Live { store: store(stage.pre.engine(), guest), instance: None, _slot: slot }
+        Live { store: store(stage.pre.engine(), guest), instance: None, _permit: permit }
     }
 
     /// Its rows have so many bytes, and of what it may return for a batch so many were left.

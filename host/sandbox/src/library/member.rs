@@ -178,7 +178,7 @@ impl Member {
             digest: self.component.digest.clone(),
             contract,
             pre: self.component.pre.clone(),
-            slots: self.component.slots.clone(),
+            permits: self.component.permits.clone(),
             process: self.component.process,
             config: self.config(|name, _| secrets.get(&plugin.name, name).unwrap_or_default()),
             rehearsal,

@@ -25,10 +25,11 @@ pub(super) struct AnswerColumns<'a> {
     pub written_out: usize,
 }
 
-/// How many values a column has, and why.
+/// How many values a column is to have: one for each row, record or element.
 #[derive(Clone, Copy)]
-struct Slots {
+struct Expected {
     count: usize,
+    /// Of what there are so many, in a word.
     of: &'static str,
 }
 
@@ -81,14 +82,14 @@ impl<'a> AnswerColumns<'a> {
         given: Option<&ArrayRef>,
     ) -> Result<ArrayRef, AnswerError> {
         let at = self.top[place].ok_or_else(|| AnswerError::Missing(node.name.clone()))?;
-        self.build(at, "", Slots { count: rows, of: "rows" }, given)
+        self.build(at, "", Expected { count: rows, of: "rows" }, given)
     }
 
     fn build(
         &mut self,
         at: usize,
         above: &str,
-        slots: Slots,
+        expected: Expected,
         given: Option<&ArrayRef>,
     ) -> Result<ArrayRef, AnswerError> {
         let node = self.nodes[at];
@@ -102,16 +103,16 @@ impl<'a> AnswerColumns<'a> {
             let (got, announced) = (word(got), word(node.data_type));
             return Err(AnswerError::WrongType { column: path, got, announced });
         }
-        let (offsets, slots) = match (offsets, node.repeated) {
-            (None, false) => (None, slots),
+        let (offsets, expected) = match (offsets, node.repeated) {
+            (None, false) => (None, expected),
             (Some(offsets), true) => {
-                let (offsets, count) = check_lists(offsets, &path, slots.count, slots.of)?;
-                (Some(offsets), Slots { count, of: "elements" })
+                let (offsets, count) = check_lists(offsets, &path, expected.count, expected.of)?;
+                (Some(offsets), Expected { count, of: "elements" })
             }
             (None, true) => return Err(AnswerError::NotRepeated(path)),
             (Some(_), false) => return Err(AnswerError::Repeated(path)),
         };
-        let nulls = nulls(validity, &path, slots)?;
+        let nulls = nulls(validity, &path, expected)?;
         if offsets.is_some() && nulls.as_ref().is_some_and(|nulls| nulls.null_count() > 0) {
             return Err(AnswerError::NullElement(path));
         }
@@ -121,12 +122,12 @@ impl<'a> AnswerColumns<'a> {
             } else {
                 let elements = given.and_then(|given| as_given(given, offsets.as_ref()));
                 let record = elements.filter(|record| same(record.nulls(), nulls.as_ref()));
-                let record = record.filter(|record| record.len() == slots.count);
+                let record = record.filter(|record| record.len() == expected.count);
                 Some(record.ok_or_else(|| AnswerError::NotAsGiven(path.clone()))?)
             };
-            self.record(at, &path, slots.count, nulls, given.as_ref())?
+            self.record(at, &path, expected.count, nulls, given.as_ref())?
         } else {
-            let (wanted, of) = (slots.count, slots.of);
+            let (wanted, of) = (expected.count, expected.of);
             let checked = Checked { column: &path, wanted, of, nulls };
             let (array, written_out) = checked.array(values)?;
             self.written_out = self.written_out.saturating_add(written_out);
@@ -153,12 +154,12 @@ impl<'a> AnswerColumns<'a> {
             Some(given) => (given.fields().to_vec(), given.columns().to_vec()),
             None => (Vec::new(), Vec::new()),
         };
-        let slots = Slots { count, of: "records" };
+        let expected = Expected { count, of: "records" };
         for (place, field) in node.fields.all.iter().enumerate() {
             let missing = || AnswerError::Missing(format!("{path}.{}", field.name));
             let child = self.fields[at][place].ok_or_else(missing)?;
             let before = given.and_then(|given| given.column_by_name(&field.name));
-            let array = self.build(child, path, slots, before)?;
+            let array = self.build(child, path, expected, before)?;
             if let Some(record) = nulls.as_ref().and_then(|nulls| value_in_null(nulls, &array)) {
                 let column = format!("{path}.{}", field.name);
                 return Err(AnswerError::FieldOfNull { column, record });
@@ -193,10 +194,10 @@ fn path(columns: &[Column], at: usize) -> String {
 fn nulls(
     validity: Option<Vec<u8>>,
     path: &str,
-    slots: Slots,
+    expected: Expected,
 ) -> Result<Option<NullBuffer>, AnswerError> {
     let Some(bits) = validity else { return Ok(None) };
-    let Slots { count: values, of } = slots;
+    let Expected { count: values, of } = expected;
     let (got, wanted) = (bits.len(), values.div_ceil(8));
     if got != wanted {
         let column = path.to_owned();
