@@ -33,6 +33,9 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// The most linear memory that a pipeline file may grant an instance.
 const MAX_MEMORY_BYTES: usize = 1 << 30;
 
+/// With so many addresses it reserves all that it wants, by a wide margin.
+const ADDRESSES: u64 = 2 << 40;
+
 /// What the pool has for a component: core instances, of the plugin's module and of those that tools put
 /// around it to adapt its imports, and their memories and tables.
 const POOLED: Parts = Parts { core_instances: 16, memories: 1, tables: 4 };
@@ -180,8 +183,10 @@ impl Engine {
             .pagemap_scan(wasmtime::Enabled::Auto);
         let started = |config: &wasmtime::Config| {
             wasmtime::Engine::new(config).map_err(|error| match getrlimit(Resource::As).current {
-                Some(limit) => EngineError::Addresses { limit, source: error.into() },
-                None => EngineError::Start(error.into()),
+                Some(limit) if limit < ADDRESSES => {
+                    EngineError::Addresses { limit, source: error.into() }
+                }
+                _ => EngineError::Start(error.into()),
             })
         };
         let on_demand = started(&config)?;
