@@ -101,6 +101,10 @@ impl Bench {
     }
 
     /// Runs all rows, batch by batch.
+    ///
+    /// # Errors
+    ///
+    /// The rows don't fit their columns.
     pub fn round(&self) -> Result<Round, GoldenError> {
         let mut worker = ChainWorker::new(&self.chain);
         let mut round = Round::default();

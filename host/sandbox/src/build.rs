@@ -31,6 +31,10 @@ pub use language::Language;
 use project::Project;
 
 /// Builds the plugin in `folder` and returns the component's path.
+///
+/// # Errors
+///
+/// There are no tools, with what to install; or the source does not compile, with what the compiler says.
 pub fn build(folder: &Path, freshness: Freshness, install: Install) -> Result<PathBuf, BuildError> {
     build_all(&[folder], freshness, install).pop().expect("a folder has a component or an error")
 }

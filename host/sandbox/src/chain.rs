@@ -156,12 +156,21 @@ impl ChainWorker {
 
     /// Runs a batch through all stages. Every row that went in or was made comes out exactly once: good,
     /// refused or filtered.
+    ///
+    /// # Errors
+    ///
+    /// Columns of the batch do not fit each other, or its records cannot be accounted for: a fault of the host, never of
+    /// a plugin, which has letters.
     pub fn run(&mut self, batch: Batch) -> Result<Processed, ArrowError> {
         self.run_watched(batch, |_, _, _| {})
     }
 
     /// Runs a batch, and shows what each stage leaves of it, and of these rows what is in
     /// [`Processed::raw`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`ChainWorker::run`].
     pub fn run_watched(
         &mut self,
         batch: Batch,
@@ -174,6 +183,10 @@ impl ChainWorker {
     /// Runs a batch through this worker's chain and through another's, and says what each stage has done. The
     /// stages that both begin with are run once: a set that is tried mostly differs in one. What they refuse is
     /// refused in the name of this worker's chain.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ChainWorker::run`].
     pub fn run_both(
         &mut self,
         other: &mut Self,

@@ -317,12 +317,21 @@ fn takes_off(engine: &wasmtime::Engine, import: &ComponentExtern<'_>, left: &mut
 }
 
 /// Describes a component file.
+///
+/// # Errors
+///
+/// As of [`describe`]; or the file cannot be read.
 pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginError> {
     let bytes = read(path, engine.limits().max_bytes)?;
     describe(engine, path, &bytes, read_signature(path).as_deref())
 }
 
 /// Describes a component. `path` is where it came from, for messages.
+///
+/// # Errors
+///
+/// It is no component of the contract, has more of something than a plugin may, takes too long or too much to
+/// compile, or its description is bad.
 pub fn describe(
     engine: &Engine,
     path: &Path,

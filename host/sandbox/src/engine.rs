@@ -151,11 +151,20 @@ impl Engine {
     /// Starts an engine that keeps compiled code under `folder`, which is made for the user alone where it was
     /// not there. Where others than the user can write to it or to one above, or something of others is in
     /// there, it keeps none, and says so at `warn`.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made, or not even one for this process alone; the engine cannot start here, such as for want
+    /// of addresses.
     pub fn new(folder: &Path) -> Result<Self, EngineError> {
         Self::start(Some(folder), MAX_INSTANCES)
     }
 
     /// Starts an engine that keeps no compiled code: each start compiles anew.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot start here, such as for want of addresses.
     pub fn without_cache() -> Result<Self, EngineError> {
         Self::start(None, MAX_INSTANCES)
     }

@@ -160,6 +160,10 @@ impl GoldenError {
 
 impl Golden {
     /// Reads the `tests/*.json` of a folder, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is no file of cases.
     pub fn beside(folder: &Path) -> Result<Vec<Self>, GoldenError> {
         let failed = |path: &Path, source| GoldenError::Read { path: path.to_owned(), source };
         let folder = folder.join("tests");
@@ -201,6 +205,10 @@ impl Golden {
     }
 
     /// Parses the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON of that form, or a value does not fit its column.
     pub fn parse(text: &str, file: String) -> Result<Self, GoldenError> {
         let golden: Self = match serde_json::from_str(text) {
             Ok(golden) => golden,

@@ -43,6 +43,11 @@ pub struct Library {
 impl Library {
     /// Builds, compiles and describes the components of a pipeline. An engine that takes signed components
     /// only builds none: a crate would run code of its own before anybody has looked for a signature.
+    ///
+    /// # Errors
+    ///
+    /// Of the first stage that fails: its crate cannot be built, its component cannot be had, is not trusted, is no
+    /// component of the contract, or its description is bad.
     pub fn load(engine: &Engine, plugins: &[Plugin]) -> Result<Self, PluginError> {
         let is_crate = |plugin: &&Plugin| build::is_crate(&plugin.component);
         if engine.wants_signatures()
@@ -58,6 +63,10 @@ impl Library {
     /// Compiles and describes components that are at hand, each with how it is configured and the content
     /// of its lookup tables. Nothing is built or read, so `component` and the files of `lookups` are names
     /// for messages only.
+    ///
+    /// # Errors
+    ///
+    /// Of the first stage that fails, as of [`Library::load`].
     pub fn from_components(
         engine: &Engine,
         stages: impl IntoIterator<Item = (Plugin, NewComponent, Vec<LookupFile>)>,
@@ -75,6 +84,10 @@ impl Library {
     /// set decides no more than that: which stages there are, in which order, and what each may read, write,
     /// ask and use, stays as it is here, and a stage that the set lacks stays whole. `blob` gives components
     /// and lookup tables by their digest.
+    ///
+    /// # Errors
+    ///
+    /// `blob` fails, or what it gives for a digest is another's or cannot be taken.
     pub fn restore<E: From<PluginError>>(
         &self,
         set: &PluginSet,
@@ -92,6 +105,10 @@ impl Library {
     }
 
     /// The library with some stages changed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such stage, nothing changes, or the new component or configuration cannot be taken.
     pub fn with(&self, changes: Vec<Change>) -> Result<Self, ChangeError> {
         let mut members = self.members.clone();
         let known: Vec<String> = self.stage_names().map(str::to_owned).collect();
@@ -162,6 +179,10 @@ impl Library {
     }
 
     /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up.
+    ///
+    /// # Errors
+    ///
+    /// There is no such stage, or it cannot be configured for the cases. A case that fails is no error.
     pub fn golden(
         &self,
         stage: &str,
@@ -173,6 +194,10 @@ impl Library {
 
     /// Golden cases of what a stage makes of rows now, under its configuration and with its reference data, for a
     /// file of this name. Of the columns those are kept that it reads.
+    ///
+    /// # Errors
+    ///
+    /// There is no such stage, it cannot be configured for these columns, or no rows are left.
     pub fn record(
         &self,
         stage: &str,
@@ -202,6 +227,10 @@ impl Library {
     }
 
     /// The same of rows of JSON objects, such as a tap shows. Bytes are in base64.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Library::record`]; or an object is not of the columns.
     pub fn record_objects(
         &self,
         stage: &str,
@@ -222,6 +251,10 @@ impl Library {
 
     /// A stage by itself with the columns, configuration, secrets and lookup tables of golden cases, and rows
     /// for it: `count` of those given, in turn, or of those of the cases where none are given.
+    ///
+    /// # Errors
+    ///
+    /// There is no such stage, or it cannot be configured for the cases or the rows.
     pub fn bench(
         &self,
         stage: &str,
@@ -275,6 +308,11 @@ impl Library {
     }
 
     /// Fits the chain to the columns that come in. A stage gets the `secrets` that it is granted.
+    ///
+    /// # Errors
+    ///
+    /// A stage refuses its configuration, with all that it says about it; asks for columns or lookup tables beyond its
+    /// grants, or for columns that do not come in; or lacks a secret.
     pub fn configure(&self, input: &Schema, secrets: &Secrets) -> Result<Chain, PluginError> {
         let mut columns: Vec<Field> =
             input.fields().iter().map(|field| (**field).clone()).collect();

@@ -140,6 +140,10 @@ impl LookupFile {
     }
 
     /// Reads a table's file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, is too large, or is no table: a key is there twice, or the delimiter is another.
     pub fn read(table: &str, path: &Path) -> Result<Self, LookupFileError> {
         let bytes = file::read(path, usize::MAX)
             .map_err(|source| LookupFileError::Read { path: path.to_owned(), source })?;

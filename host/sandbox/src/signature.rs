@@ -167,6 +167,10 @@ impl SigningError {
 
 impl Keys {
     /// Keys from lines of base64 (`RW…`), or from texts of `.pub` files.
+    ///
+    /// # Errors
+    ///
+    /// A line is no key.
     pub fn parse(texts: &[String]) -> Result<Self, KeyError> {
         let keys = texts.iter().enumerate().map(|(at, text)| public_key(at, text));
         keys.collect::<Result<_, _>>().map(Self)
@@ -179,6 +183,10 @@ impl Keys {
 
     /// Checks that one of the keys signed the component, and returns which one, and what it signed along. A
     /// legacy signature, which signs the content and not its hash, is as good.
+    ///
+    /// # Errors
+    ///
+    /// None of the keys has signed it, or what it signs along says otherwise.
     pub fn check(&self, component: &[u8], signature: &str) -> Result<Signed, SignatureError> {
         if signature.trim().is_empty() {
             return Err(SignatureError::Missing);
@@ -207,6 +215,10 @@ impl Keys {
 }
 
 /// What a signature says of itself, which nobody has checked.
+///
+/// # Errors
+///
+/// It has not the form of a signature.
 pub fn claimed(signature: &str) -> Result<Signed, SignatureError> {
     let signature = parse(signature)?;
     let comment = signature.trusted_comment();
@@ -223,6 +235,10 @@ pub fn beside(path: &Path) -> PathBuf {
 
 /// Signs a component, with the text of a secret key file. The comment is signed too; blanks around it
 /// are dropped. The password of a key that has none is ignored.
+///
+/// # Errors
+///
+/// The key file is none, or its password is another.
 pub fn sign(
     secret_key: &str,
     password: Option<String>,
@@ -251,6 +267,10 @@ pub fn sign(
 
 /// A new key pair: the text of the public key's file, and of the secret key's file, protected by the
 /// password if there is one.
+///
+/// # Errors
+///
+/// The system gives no random bytes.
 pub fn generate(password: Option<String>) -> Result<(String, String), SigningError> {
     let pair = match password {
         // Without a password the library would ask the terminal for one.
