@@ -177,11 +177,13 @@ impl Warehouse {
             }
         }
         let mut removed = 0;
-        let of_table = self.list(&replaced(&self.table(table))).await?;
-        let of_logs = self.list(&replaced(&self.log(table))).await?;
+        let mut of_table = self.list(&replaced(&self.table(table))).await?;
+        of_table.retain(|file| is_live(&file.location));
+        let mut of_logs = self.list(&replaced(&self.log(table))).await?;
+        of_logs.retain(|file| Flushes::of(&file.location).is_some());
         for file in [of_table, of_logs].concat() {
             let age = now.duration_since(file.last_modified.into());
-            if age.is_ok_and(|age| age > GRACE) && is_live(&file.location) && goes_on() {
+            if age.is_ok_and(|age| age > GRACE) && goes_on() {
                 match self.store.delete(&file.location).await {
                     Ok(()) => removed += 1,
                     Err(Error::NotFound { .. }) => {}

@@ -312,7 +312,8 @@ fn settings(section: &str, of: &Json, found: &mut Vec<(String, String, Option<Js
             settings(&below, item, found);
         }
         if !has_settings || property.get("default").is_some() {
-            let default = property.get("default").filter(|_| !has_settings).cloned();
+            let default = property.get("default").filter(|value| !has_settings && !value.is_null());
+            let default = default.cloned();
             found.push((section.to_owned(), key.clone(), default));
         }
     }

@@ -415,10 +415,9 @@ mod tests {
         assert_eq!(see(3, &[("a", 7), ("b", 2)]).0, "b");
         assert_eq!(see(4, &[("a", 8), ("b", 3)]).0, "a b");
         // An older one that was left behind is no sign.
-        assert_eq!(see(8, &[("a", 6), ("b", 4)]).0, "b");
-        assert_eq!(see(8, &[("b", 3)]).0, "b");
+        assert_eq!(see(7, &[("a", 6), ("b", 4)]).0, "b");
         // It ended, and what is left of another is removed after an hour.
-        assert_eq!(see(5, &[("b", 3)]).0, "b");
-        assert_eq!(see(3605, &[("b", 3), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 3)]));
+        assert_eq!(see(8, &[("b", 4)]).0, "b");
+        assert_eq!(see(3608, &[("b", 4), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 4)]));
     }
 }
