@@ -21,7 +21,7 @@ use crate::Answer;
 use crate::columns::{column, gather, text};
 use crate::plan::{Plan, output};
 use parts::{Paths, decode, parameter, query, segment};
-use prefixes::Prefixes;
+use prefixes::{MAX_PREFIXES, Prefixes};
 
 /// What to take from a url. An output set to null or "" is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -134,19 +134,25 @@ impl Url {
             }
             plan.write("url.product", column, DataType::Text);
         }
-        let mut rules = Prefixes::new();
-        let mut categories = Vec::new();
-        for (at, rule) in config.rules.into_iter().enumerate() {
-            check(format_args!("url.rules[{at}].prefix"), &rule.prefix, plan);
-            rules.add(&rule.prefix);
-            categories.push(rule.category);
+        for (setting, count) in [
+            ("url.rules", config.rules.len()),
+            ("url.product_prefixes", config.product_prefixes.len()),
+        ] {
+            if count > MAX_PREFIXES {
+                plan.problem(setting, format!("{count} of them, wanted at most {MAX_PREFIXES}"));
+                return None;
+            }
         }
-        categories.push(config.other);
-        let mut prefixes = Prefixes::new();
+        for (at, rule) in config.rules.iter().enumerate() {
+            check(format_args!("url.rules[{at}].prefix"), &rule.prefix, plan);
+        }
+        let rules = Prefixes::of(config.rules.iter().map(|rule| rule.prefix.as_str()));
+        let categories = config.rules.into_iter().map(|rule| rule.category);
+        let categories = categories.chain([config.other]).collect();
         for (at, prefix) in config.product_prefixes.iter().enumerate() {
             check(format_args!("url.product_prefixes[{at}]"), prefix, plan);
-            prefixes.add(prefix);
         }
+        let prefixes = Prefixes::of(config.product_prefixes.iter().map(String::as_str));
         Some(Self {
             column: config.column,
             page_category,

@@ -3,6 +3,7 @@
 
 use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
+use serde_bytes::ByteBuf;
 use serde_json::{Number, Value};
 
 use crate::config::{self, Config, Kind, Limit, RuleConfig};
@@ -384,6 +385,6 @@ fn list(values: &[Value]) -> String {
     listed
 }
 
-fn bytes(text: String) -> Box<[u8]> {
-    text.into_bytes().into_boxed_slice()
+fn bytes(text: String) -> ByteBuf {
+    ByteBuf::from(text.into_bytes())
 }

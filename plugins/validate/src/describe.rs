@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
+use serde_bytes::Bytes;
 
 use crate::config::Operator;
 use crate::rule::{Check, DAY, Rule, characters};
@@ -75,7 +76,7 @@ impl Printer<'_> {
                 let mut decimal = String::new();
                 let by = self.batch.column(&rule.column(1).path);
                 let prefix =
-                    by.and_then(|by| key(by, at, &mut decimal)).and_then(|by| prefixes.get(by));
+                    by.and_then(|by| key(by, at, &mut decimal)).and_then(|by| prefixes.get(Bytes::new(by)));
                 let wanted = match prefix {
                     Some(prefix) => format!("to start with `{}`", String::from_utf8_lossy(prefix)),
                     None => "to have a known start".to_owned(),

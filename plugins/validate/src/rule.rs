@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use clickmill_plugin::Places;
 use clickmill_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::config::{Action, Operator};
 use crate::pattern::Pattern;
@@ -78,7 +79,7 @@ pub(crate) enum Check {
     },
     Compare(Operator),
     Starts {
-        prefixes: TextMap<Box<[u8]>>,
+        prefixes: TextMap<ByteBuf>,
         strict: bool,
     },
 }

@@ -1,6 +1,7 @@
 //! Whether texts begin as another column says.
 
 use clickmill_plugin::{Column, Text, Values, same};
+use serde_bytes::{ByteBuf, Bytes};
 
 use crate::words::{TextMap, of_each};
 
@@ -9,11 +10,11 @@ use crate::words::{TextMap, of_each};
 pub(crate) fn others(
     text: &Text,
     by: &Column,
-    prefixes: &TextMap<Box<[u8]>>,
+    prefixes: &TextMap<ByteBuf>,
     strict: bool,
     mut other: impl FnMut(usize),
 ) {
-    let prefix_of = |value: &[u8]| prefixes.get(value).map(|prefix| &prefix[..]);
+    let prefix_of = |value: &[u8]| prefixes.get(Bytes::new(value)).map(|prefix| &prefix[..]);
     let keeps = |row: usize, prefix: Option<&[u8]>| match prefix {
         Some(prefix) => {
             let start = text.get(row).get(..prefix.len());

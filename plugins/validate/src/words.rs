@@ -5,16 +5,17 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use clickmill_plugin::{Column, Dictionary, Text, Values, same};
 use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteBuf, Bytes};
 
 /// The values that a text or int64 column may have.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Allowed {
-    Texts(HashSet<Box<[u8]>, Quick>),
+    Texts(HashSet<ByteBuf, Quick>),
     Int64s(HashSet<i64, Quick>),
 }
 
 /// A map from texts.
-pub(crate) type TextMap<T> = HashMap<Box<[u8]>, T, Quick>;
+pub(crate) type TextMap<T> = HashMap<ByteBuf, T, Quick>;
 
 /// Makes [`QuickHasher`]s.
 pub(crate) type Quick = BuildHasherDefault<QuickHasher>;
@@ -29,10 +30,10 @@ impl Allowed {
     pub(crate) fn others(&self, column: &Column, mut other: impl FnMut(usize)) {
         match (self, &column.values) {
             (Self::Texts(allowed), Values::Texts(text)) => {
-                others_of_texts(text, |value| allowed.contains(value), other);
+                others_of_texts(text, |value| allowed.contains(Bytes::new(value)), other);
             }
             (Self::Texts(allowed), Values::Dictionary(texts)) => {
-                others_of(texts, |value| allowed.contains(value), other);
+                others_of(texts, |value| allowed.contains(Bytes::new(value)), other);
             }
             (Self::Int64s(allowed), Values::Int64s(values)) => {
                 for (row, value) in values.iter().enumerate() {
@@ -48,7 +49,9 @@ impl Allowed {
     /// Whether the row has one of the values.
     pub(crate) fn has(&self, column: &Column, row: usize) -> bool {
         match self {
-            Self::Texts(allowed) => column.bytes(row).is_some_and(|value| allowed.contains(value)),
+            Self::Texts(allowed) => {
+                column.bytes(row).is_some_and(|value| allowed.contains(Bytes::new(value)))
+            }
             Self::Int64s(allowed) => {
                 column.int64(row).is_some_and(|value| allowed.contains(&value))
             }
