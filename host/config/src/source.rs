@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use encoding_rs::Encoding;
+use encoding_rs::{Encoding, UTF_8};
 
 use super::input::ending;
 use super::problem::{Problem, join, problem};
@@ -153,7 +153,8 @@ fn check_format(
                 trailing_delimiter: csv.trailing_delimiter,
                 header: csv.header,
                 repeated_names: csv.repeated_names,
-                encoding: or_none(encoding)?,
+                // Without another encoding a record that is not UTF-8 is refused by itself.
+                encoding: or_none(encoding)?.filter(|encoding| *encoding != UTF_8),
             };
             Some(Format::Csv { dialect, max_record_bytes })
         }
@@ -163,4 +164,27 @@ fn check_format(
 /// What is given and fine, or not given; `None` where it is given and is not fine.
 fn or_none<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     given.map_or(Some(None), |fine| fine.map(Some))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoding(name: &str) -> Option<&'static Encoding> {
+        let csv = raw::Csv { encoding: Some(name.to_owned()), ..raw::Csv::default() };
+        let mut problems = Vec::new();
+        let format = check_format(raw::FormatName::Csv, &csv, 1024, &mut problems);
+        match format {
+            Some(Format::Csv { dialect, .. }) if problems.is_empty() => dialect.encoding,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn utf_8_by_its_name_is_what_there_is_without_one() {
+        for name in ["utf-8", "UTF-8", "utf8", "unicode-1-1-utf-8"] {
+            assert_eq!(encoding(name), None, "{name}");
+        }
+        assert_eq!(encoding("latin1"), Some(encoding_rs::WINDOWS_1252));
+    }
 }

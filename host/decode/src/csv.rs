@@ -87,6 +87,8 @@ pub(super) struct Csv {
     skipping: bool,
     /// Where lines lead that were refused since a quote that they open leads nowhere.
     ahead: Option<Ahead>,
+    /// As far as the parser has been.
+    parsed_to: usize,
 }
 
 /// A record, or what it can't be.
@@ -128,11 +130,11 @@ impl Csv {
             block_is_utf8: true,
             at: 0,
             line: 1,
-            // The parser stops where it has no room left, even if the next byte ends the record.
-            fields: vec![0; max_record_bytes + 1],
+            fields: Vec::new(),
             ends: vec![0; MAX_COLUMNS],
             skipping: false,
             ahead: None,
+            parsed_to: 0,
         };
         while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
         if csv.block.starts_with(BYTE_ORDER_MARK) {
@@ -299,8 +301,12 @@ impl Csv {
         if let Some(next) = self.led_as_before() {
             return next;
         }
+        if let Some(next) = self.refused_unread() {
+            return next;
+        }
         let start = self.at;
         let Parsed { stop, read, mut count, quotes } = self.parse();
+        self.parsed_to = self.parsed_to.max(start + read);
         let end = match stop {
             Stop::LineEnd => start + read - 1,
             Stop::Input => start + read,
@@ -438,7 +444,14 @@ impl Csv {
             return Ok(false);
         };
         self.block = block;
+        // No record has more bytes than the block. The parser stops where it has no room left, even if the next
+        // byte ends the record.
+        let room = self.max_record_bytes.min(self.block.len()) + 1;
+        if self.fields.len() < room {
+            self.fields = vec![0; room];
+        }
         self.ahead = self.ahead.take().and_then(|ahead| ahead.moved(self.at));
+        self.parsed_to = self.parsed_to.saturating_sub(self.at);
         self.marks.forget();
         self.block_has_quotes = memchr(self.quote, &self.block).is_some();
         // A character cut in two at the end belongs to the record that comes again in the next block,

@@ -10,6 +10,7 @@ mod ndjson;
 mod recoded;
 
 pub use csv::csv_fields;
+pub use recoded::in_utf8;
 
 use std::collections::VecDeque;
 use std::io::{self, Read};

@@ -1,10 +1,12 @@
 //! Files: listed by path or pattern, and read, unless they change meanwhile.
 //!
 //! A file is known by the path that leads to it without `.`, `..`, doubled slashes and symbolic links,
-//! so that it is one object however it was named. Its generation is the time of its last change and its
-//! size: there is no better telling of one content from another.
+//! so that it is one object however it was named. Of several such paths, which hard links are, the first counts
+//! that is listed. Its generation is the time of its last change and its size: there is no better telling of one
+//! content from another.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +22,7 @@ use clickmill_core::store::{self, StoreError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub path: PathBuf,
-    /// The absolute path that was given or found, where that is another.
+    /// Another absolute path of it that was given or found.
     pub named: Option<PathBuf>,
     pub version: Version,
     /// Neither a pipe nor a device, which have no content to go back to.
@@ -28,7 +30,7 @@ pub(super) struct Listed {
 }
 
 /// What tells one content of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Version {
     pub modified: SystemTime,
     pub size: u64,
@@ -97,7 +99,27 @@ fn list_by(uri: &str, read: fn(&Path) -> io::Result<ReadDir>) -> Result<Contents
         _ => {}
     }
     let Found { files, passed_over, not_seen, .. } = found;
-    Ok(Contents { files: files.into_values().collect(), passed_over, not_seen })
+    Ok(Contents { files: by_first_names(files.into_values()), passed_over, not_seen })
+}
+
+/// The files, of hard links the first alone.
+fn by_first_names(listed: impl Iterator<Item = Listed>) -> Vec<Listed> {
+    let mut files: Vec<Listed> = Vec::new();
+    // A file's number alone would do, were it what it should be on every file system.
+    let mut places = HashMap::new();
+    for file in listed {
+        match places.entry(file.version.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(files.len());
+                files.push(file);
+            }
+            // It may have been loaded by that name, before there was another.
+            Entry::Occupied(place) => {
+                files[*place.get()].named.get_or_insert(file.path);
+            }
+        }
+    }
+    files
 }
 
 /// The folder in which a pattern begins, and the pattern in it. A part that looks like a pattern is none
@@ -161,8 +183,14 @@ impl Found {
             return Ok(());
         }
         // What a pipe's name leads to is no path.
-        let path = if metadata.is_file() { fs::canonicalize(named)? } else { named.to_owned() };
-        let other_name = (path != named).then(|| named.to_owned());
+        let real = if metadata.is_file() { fs::canonicalize(named)? } else { named.to_owned() };
+        // What is not UTF-8 can be told from another by no URI. A link's own name may do.
+        let (path, other) = match (real.to_str(), named.to_str()) {
+            (Some(_), _) => (real, named.to_owned()),
+            (None, Some(_)) => (named.to_owned(), real),
+            (None, None) => return Err(io::Error::other("its name is not UTF-8")),
+        };
+        let other_name = (path != other).then_some(other);
         let is_regular = metadata.is_file();
         let listed = Listed { path: path.clone(), named: other_name, version, is_regular };
         // Its own name counts more than that of a link.
@@ -202,10 +230,8 @@ impl Found {
     ) -> io::Result<()> {
         for entry in (self.read)(folder)? {
             let path = entry?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                self.pass_over(&path, "has a name that is not UTF-8");
-                continue;
-            };
+            // Near enough to tell whether it may be meant, where it is not UTF-8.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{relative}{name}");
             match self.meet(&path, &name, selection, within) {
                 // Removed meanwhile.

@@ -3,6 +3,11 @@
 //! Where a quote that a line opens leads nowhere, that line is refused by itself and the next one is read anew. It
 //! may open a quote as well. Both then are within quotes where the next one ends, and so go the same way from there:
 //! what was seen of it ([`Ahead`]) is not looked at again, or a file of such lines would take hours.
+//!
+//! Nor may the parser see it again and again. It does not stop at a quote that is not in order, but goes on to the
+//! end of a record that is none, up to a limit. So wherever it has been, a record is read only if its quotes were
+//! followed to its end. Where it goes beyond such a quote it begins where it had not been, and no byte is read so
+//! twice; what is followed ends at the quote, and where it was followed is known from then on.
 
 use std::ops::Range;
 
@@ -80,10 +85,14 @@ impl Csv {
             Extent::Ends(_) => None,
         };
         let first = lines::first_end(&self.block[self.at..]);
-        self.ahead = first.zip(leads).map(|(first, leads)| {
+        let ahead = first.zip(leads).map(|(first, leads)| {
             let from = self.at + first;
             Ahead { from, follower, leads }
         });
+        // What goes no further than its own line tells nothing of others, of which more may be known.
+        if let Some(ahead) = ahead.filter(|ahead| ahead.from < ahead.follower.at) {
+            self.ahead = Some(ahead);
+        }
     }
 
     /// How far is looked for the end of a record.
@@ -95,11 +104,34 @@ impl Csv {
     /// Refuses the record at `at`, which is beyond a limit: the whole of it where its quotes are in order,
     /// else its first line.
     pub(super) fn refuse(&mut self) -> Next {
-        let (at, most) = (self.at, self.most_ahead());
-        let limit = self.block.len().min(at + most);
+        let (follower, extent) = self.follow();
+        self.refuse_as(follower, extent)
+    }
+
+    /// Refuses the record at `at` before it is read, where the parser has been there already and the record's quotes
+    /// are not in order, or lead too far.
+    pub(super) fn refused_unread(&mut self) -> Option<Next> {
+        if self.at >= self.parsed_to {
+            return None;
+        }
+        match self.follow() {
+            (_, Extent::Ends(_)) => None,
+            (follower, extent) => Some(self.refuse_as(follower, extent)),
+        }
+    }
+
+    /// Follows the record at `at`, as far as its end is looked for.
+    fn follow(&self) -> (Follower, Extent) {
+        let limit = self.block.len().min(self.at + self.most_ahead());
         let is_all = self.blocks.ended && limit == self.block.len();
-        let mut follower = Follower::new(at);
+        let mut follower = Follower::new(self.at);
         let extent = follower.follow(&self.block[..limit], self.signs(), is_all);
+        (follower, extent)
+    }
+
+    /// Refuses the record at `at`, which goes so far.
+    fn refuse_as(&mut self, follower: Follower, extent: Extent) -> Next {
+        let (at, most) = (self.at, self.most_ahead());
         match extent {
             Extent::Ends(end) if !self.may_be_escaped(&self.block[at..end]) => {
                 self.refuse_whole(end - at)

@@ -14,7 +14,7 @@ use clickmill_config::{BatchLimits, Format};
 use clickmill_core::Micros;
 use clickmill_core::batch::{Batch, Message, Origins, Positions, Reason};
 use clickmill_dead_letter::{HEADER_ATTRIBUTE, NO_HEADER_ATTRIBUTE};
-use clickmill_decode::{Decoded, Decoder, messages};
+use clickmill_decode::{Decoded, Decoder, in_utf8, messages};
 use clickmill_sink::Letter;
 
 /// As many records of a letter as tell that it holds not one.
@@ -35,10 +35,11 @@ pub(super) fn batches(
     let now = Micros::now();
     let mut groups = Groups::new();
     let mut malformed = Vec::new();
-    for letter in letters {
+    for mut letter in letters {
         let header = letter.attributes.iter().find(|(key, _)| key == HEADER_ATTRIBUTE);
         let header = header.map(|(_, header)| header.clone());
-        match record(&letter, header.as_deref(), format, limits, now) {
+        let is_text = recode(&mut letter, format);
+        match is_text.and_then(|()| record(&letter, header.as_deref(), format, limits, now)) {
             Ok(columns) => {
                 let group = groups.entry((letter.source.clone(), header)).or_default();
                 group.push((letter, columns));
@@ -68,6 +69,12 @@ fn fit(letters: &[(Letter, RecordBatch)], limits: BatchLimits) -> usize {
         !is_full
     });
     first.count().max(1)
+}
+
+/// Has a letter's record in UTF-8, as it is from here on for whoever looks at it.
+fn recode(letter: &mut Letter, format: &Format) -> Result<(), Reason> {
+    letter.payload = in_utf8(format, letter.payload.clone()).map_err(|e| whole(&e))?;
+    Ok(())
 }
 
 /// A letter's record as a row.
@@ -185,6 +192,8 @@ fn batch(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use arrow::array::AsArray;
 
     use super::*;
@@ -243,6 +252,50 @@ mod tests {
             assert_eq!(row.num_rows(), 1);
             assert!(row.get_array_memory_size() < 16 << 10, "{}", row.get_array_memory_size());
         }
+    }
+
+    #[test]
+    fn a_letter_takes_no_room_for_the_largest_record() {
+        let dialect = Dialect::default();
+        // As much as no machine has.
+        let format = Format::Csv { dialect, max_record_bytes: 1 << 46 };
+        let letters = (0..100).map(|_| letter("1,2".to_owned(), "a,b".to_owned())).collect();
+        let (batches, malformed) = batches(letters, &format, BatchLimits::default()).unwrap();
+        assert!(malformed.is_empty(), "{malformed:?}");
+        assert_eq!(batches.iter().map(Batch::rows).sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn a_letter_that_is_not_utf_8_is_in_the_encoding_that_is_named_now() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../pipelines/batch.toml");
+        let format = |encoding: &str| {
+            let overrides = [format!("source.csv.encoding={encoding}")];
+            clickmill_config::read(Path::new(file), &overrides).expect("a pipeline").format
+        };
+        let letters = |payloads: &[&[u8]]| -> Vec<Letter> {
+            let letter = |payload: &&[u8]| Letter {
+                payload: (*payload).into(),
+                ..letter(String::new(), "country;city".to_owned())
+            };
+            payloads.iter().map(letter).collect()
+        };
+        // The second was in an object in that encoding.
+        let payloads = [&b"DE;K\xf6ln"[..], "DE;K\u{f6}ln".as_bytes()];
+        let (made, malformed) =
+            batches(letters(&payloads), &format("windows-1252"), BatchLimits::default()).unwrap();
+        assert!(malformed.is_empty(), "{malformed:?}");
+        let [batch] = &made[..] else { panic!("{} batches", made.len()) };
+        let cities = batch.columns.column(1).as_string::<i32>();
+        for row in 0..2 {
+            assert_eq!(cities.value(row), "K\u{f6}ln");
+            // What values are looked for in is the text that they came from.
+            assert_eq!(batch.origins.payload(row), "DE;K\u{f6}ln".as_bytes());
+        }
+        let (made, malformed) =
+            batches(letters(&[b"DE;K\xff"]), &format("shift_jis"), BatchLimits::default()).unwrap();
+        assert!(made.is_empty());
+        assert_eq!(malformed[0].1.code, "undecodable");
+        assert_eq!(malformed[0].1.message, "0xff at offset 4 is not text in Shift_JIS");
     }
 
     #[test]

@@ -82,16 +82,96 @@ fn an_exact_name_is_tried_before_it_is_a_pattern() {
 }
 
 #[test]
-fn what_is_not_data_is_passed_over_and_told() {
+fn hard_links_in_one_listing_are_one_object_by_the_first_of_their_names() {
+    let folder = folder(&["in/b.csv", "in/other.csv", "in/sub/z.csv"]);
+    let root = folder.path();
+    for (of, name) in [("b", "a"), ("b", "sub/c"), ("sub/z", "d"), ("other", "../apart")] {
+        let path = |name: &str| root.join(format!("in/{name}.csv"));
+        fs::hard_link(path(of), path(name)).expect("a link");
+    }
+    std::os::unix::fs::symlink(root.join("apart.csv"), root.join("in/soft.csv")).expect("a link");
+    let both = ["apart.csv", "in/a.csv", "in/d.csv"];
+    assert_eq!(paths(root, "in/"), both);
+    assert_eq!(paths(root, "in/**/*.csv"), both);
+    assert_eq!(paths(root, "in/*.csv"), both);
+    assert_eq!(paths(root, "in/[bo]*.csv"), ["in/b.csv", "in/other.csv"]);
+    assert_eq!(paths(root, "in/sub/"), ["in/sub/c.csv", "in/sub/z.csv"]);
+    // Whoever names one means it.
+    assert_eq!(paths(root, "in/b.csv"), ["in/b.csv"]);
+    // It may have been loaded before there was the first.
+    let listed = list(&format!("{}/in/sub/?.csv", root.display())).expect("a list").files;
+    assert!(listed.iter().all(|file| file.named.is_none()), "{listed:?}");
+    let listed = list(&format!("{}/in/[ab].csv", root.display())).expect("a list").files;
+    let named: Vec<_> = listed.iter().map(|file| file.named.as_deref()).collect();
+    let root_of = fs::canonicalize(root).expect("a folder");
+    assert_eq!(named, [Some(&*root_of.join("in/b.csv"))]);
+    // The same bytes written at the same time are no link.
+    let time = fs::metadata(root.join("in/b.csv")).and_then(|b| b.modified()).expect("a time");
+    fs::write(root.join("in/copy.csv"), "x").expect("a file");
+    let copy = fs::File::options().append(true).open(root.join("in/copy.csv")).expect("a file");
+    copy.set_modified(time).expect("set");
+    assert_eq!(paths(root, "in/[bc]*.csv"), ["in/b.csv", "in/copy.csv"]);
+}
+
+/// A file by the bytes of its name.
+fn write_odd(folder: &Path, name: &[u8], text: &str) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
+    let path = folder.join(std::ffi::OsStr::from_bytes(name));
+    fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf_8_is_not_seen_where_it_may_be_meant() {
+    use clickmill_core::Fault;
+    let folder = folder(&["a.csv"]);
+    let root = folder.path();
+    let odd = write_odd(root, b"caf\xe9.csv", "x");
+    write_odd(root, b"f\xe9/b.csv", "x");
+    // Neither is data, whatever it is called.
+    write_odd(root, b"_\xe9.csv", "x");
+    write_odd(root, b"empty\xe9.csv", "");
+    for (pattern, files, wanted, passed_over) in [
+        ("", 1, 2, 2),
+        ("*.csv", 1, 1, 2),
+        ("caf?.csv", 0, 1, 0),
+        ("*/*.csv", 0, 1, 0),
+        ("**/b.csv", 0, 1, 0),
+        ("a*.csv", 1, 0, 0),
+        ("*.ndjson", 0, 0, 0),
+        ("g*/*.csv", 0, 0, 0),
+    ] {
+        let contents = list(&format!("{}/{pattern}", root.display())).expect("a list");
+        assert_eq!(contents.files.len(), files, "{pattern}");
+        assert_eq!(contents.not_seen.len(), wanted, "{pattern}: {:?}", contents.not_seen);
+        assert_eq!(contents.passed_over.len(), passed_over, "{pattern}");
+        for NotSeen { uri, error } in contents.not_seen {
+            assert_eq!(error.fault(), Fault::Environment);
+            let told = clickmill_core::causes(&error);
+            assert_eq!(told, format!("cannot look at `{uri}`: its name is not UTF-8"));
+        }
+    }
+    // By another name it can be told from others.
+    std::os::unix::fs::symlink(&odd, root.join("link.csv")).expect("a link");
+    for pattern in ["link.csv", "l*.csv"] {
+        let contents = list(&format!("{}/{pattern}", root.display())).expect("a list");
+        let [file] = &contents.files[..] else { panic!("{:?}", contents.files) };
+        assert_eq!(file.path, root.join("link.csv"));
+        let mut text = String::new();
+        file.open().expect("open").read_to_string(&mut text).expect("whole");
+        assert_eq!(text, "x");
+    }
+}
+
+#[test]
+fn what_is_not_data_is_passed_over_and_told() {
     let folder = folder(&["a.csv", "_SUCCESS", ".a.csv.Xy12Zz", "_temporary/0/b.csv"]);
     fs::write(folder.path().join("empty.csv"), "").expect("a file");
-    let odd = std::ffi::OsStr::from_bytes(b"\xff.csv");
-    fs::write(folder.path().join(odd), "x").expect("a file");
     let given = format!("{}/", folder.path().display());
     let Contents { files, passed_over, .. } = list(&given).expect("a list");
     assert_eq!(files.len(), 1);
-    assert_eq!(passed_over.len(), 5, "{passed_over:?}");
+    assert_eq!(passed_over.len(), 4, "{passed_over:?}");
 }
 
 #[test]
