@@ -2,21 +2,49 @@
 
 use crate::kind::Kind;
 use crate::personal::{self, Treatment};
+use crate::rows::Rows;
 use crate::shape::Column;
 use crate::value::Value;
 
-/// So many records are looked at.
+/// So many records are looked at; fewer where each has so many columns that comparing them takes long.
 const MAX_ROWS: usize = 5_000;
+const LEAST_ROWS: usize = 20;
+const MAX_COMPARED: usize = 200_000_000;
 /// Shorter values stand in texts by chance, as the guard has it.
 const LEAST_BYTES: usize = 6;
 const LEAST_BYTES_ALONE: usize = 4;
 /// A longer text is no identifier.
 const IDENTIFIER_CHARS: usize = 64;
 
-/// Records, each with the number of its message, and what is around them in their messages.
-pub(crate) struct Sample<'a> {
-    pub rows: &'a [(usize, &'a Value)],
-    pub arounds: &'a [Value],
+/// Records that were looked at.
+pub(crate) enum Sample<'a> {
+    /// Rows of delimited text, whose fields are in the order of the columns.
+    Rows(&'a Rows),
+    /// Records, each with the number of its message, and what is around them in their messages.
+    Messages { rows: &'a [(usize, &'a Value)], arounds: &'a [Value] },
+}
+
+impl<'a> Sample<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Messages { rows, .. } => rows.len(),
+        }
+    }
+
+    /// The texts of a row in a leaf, which is the `at`th.
+    fn texts(&self, row: usize, at: usize, leaf: &Leaf<'_>) -> Vec<&'a str> {
+        let mut texts = Vec::new();
+        match self {
+            Self::Rows(rows) => texts.push(rows.field(row, at)),
+            Self::Messages { rows, arounds } => {
+                let (message, row) = rows[row];
+                let from = if leaf.is_around { arounds.get(message) } else { Some(row) };
+                from.into_iter().for_each(|value| lead(value, &leaf.keys, &mut texts));
+            }
+        }
+        texts
+    }
 }
 
 /// A column without fields: the keys that lead to its values.
@@ -34,16 +62,26 @@ pub(crate) fn settle(columns: &mut [Column<'_>], sample: &Sample<'_>) {
     // Each round masks one column at least.
     loop {
         let leaves = leaves(columns);
-        let Some((at, of, count)) = collision(&leaves, sample) else { return };
-        let (path, of) = (leaves[at].path.clone(), leaves[of].path.clone());
+        let found: Vec<(String, String)> = collisions(&leaves, sample)
+            .into_iter()
+            .map(|Collision { at, of, count }| {
+                let why = format!(
+                    "in {count} of the rows it holds the value of `{}`, which is masked: the guard would stop them",
+                    leaves[of].path
+                );
+                (leaves[at].path.clone(), why)
+            })
+            .collect();
         drop(leaves);
-        let Some(column) = find(columns, &path) else { return };
-        let is_short = column.kind == Kind::Text && column.seen.most_chars <= IDENTIFIER_CHARS;
-        let treatment = if is_short { Treatment::Pseudonym } else { Treatment::Remove };
-        let why = format!(
-            "in {count} of the rows it holds the value of `{of}`, which is masked: the guard would stop them"
-        );
-        column.treatment = Some((treatment, why));
+        if found.is_empty() {
+            return;
+        }
+        for (path, why) in found {
+            let Some(column) = find(columns, &path) else { return };
+            let is_short = column.kind == Kind::Text && column.seen.most_chars <= IDENTIFIER_CHARS;
+            let treatment = if is_short { Treatment::Pseudonym } else { Treatment::Remove };
+            column.treatment = Some((treatment, why));
+        }
     }
 }
 
@@ -90,31 +128,36 @@ fn find<'c, 'a>(columns: &'c mut [Column<'a>], path: &str) -> Option<&'c mut Col
     }
 }
 
-/// A column that holds values of a sensitive one, that one, and in how many rows.
-fn collision(leaves: &[Leaf<'_>], sample: &Sample<'_>) -> Option<(usize, usize, u64)> {
+/// A leaf that holds values of a sensitive one, and in how many rows.
+struct Collision {
+    at: usize,
+    of: usize,
+    count: u64,
+}
+
+fn collisions(leaves: &[Leaf<'_>], sample: &Sample<'_>) -> Vec<Collision> {
     let sensitive: Vec<usize> = (0..leaves.len()).filter(|at| leaves[*at].is_sensitive).collect();
     let others: Vec<usize> =
         (0..leaves.len()).filter(|at| leaves[*at].is_text && !leaves[*at].is_sensitive).collect();
     if sensitive.is_empty() || others.is_empty() {
-        return None;
+        return Vec::new();
     }
     let mut counts = vec![(0_u64, 0_usize); leaves.len()];
-    for (message, row) in sample.rows.iter().take(MAX_ROWS) {
-        let texts = |at: usize| {
-            let leaf = &leaves[at];
-            let from = if leaf.is_around { sample.arounds.get(*message) } else { Some(*row) };
-            let mut texts = Vec::new();
-            from.into_iter().for_each(|value| lead(value, &leaf.keys, &mut texts));
-            texts
+    let rows = MAX_COMPARED / (others.len() * leaves.len());
+    let rows = rows.clamp(LEAST_ROWS, MAX_ROWS);
+    for row in 0..rows.min(sample.len()) {
+        let texts = |at: usize| -> Vec<String> {
+            let texts = sample.texts(row, at, &leaves[at]);
+            texts.into_iter().map(str::to_ascii_lowercase).collect()
         };
-        let raw: Vec<(usize, Vec<&str>)> = sensitive.iter().map(|at| (*at, texts(*at))).collect();
+        let raw: Vec<(usize, Vec<String>)> = sensitive.iter().map(|at| (*at, texts(*at))).collect();
         for other in &others {
             let held = texts(*other);
             let of = raw.iter().find(|(_, values)| {
                 values.iter().any(|value| {
                     let value = value.trim();
-                    let is_taken_out = leaves[*other].is_cleaned && personal::is_email(value);
-                    !is_taken_out && held.iter().any(|text| holds(text, value))
+                    let is_taken_out = || leaves[*other].is_cleaned && personal::is_email(value);
+                    held.iter().any(|text| holds(text, value)) && !is_taken_out()
                 })
             });
             if let Some((of, _)) = of {
@@ -122,9 +165,9 @@ fn collision(leaves: &[Leaf<'_>], sample: &Sample<'_>) -> Option<(usize, usize, 
             }
         }
     }
-    let most = others.into_iter().max_by_key(|at| counts[*at].0)?;
-    let (count, of) = counts[most];
-    (count > 0).then_some((most, of, count))
+    let found =
+        others.into_iter().map(|at| Collision { at, of: counts[at].1, count: counts[at].0 });
+    found.filter(|collision| collision.count > 0).collect()
 }
 
 /// All texts that keys lead to, through lists.
@@ -140,7 +183,7 @@ fn lead<'a>(value: &'a Value, keys: &[&str], to: &mut Vec<&'a str>) {
     }
 }
 
-/// Whether the guard would find a value in a text.
+/// Whether the guard would find a value in a text; both are in small letters.
 fn holds(text: &str, value: &str) -> bool {
     let is_digits = value.bytes().all(|byte| byte.is_ascii_digit());
     let is_word = value.len() <= 16
@@ -149,11 +192,10 @@ fn holds(text: &str, value: &str) -> bool {
         return false;
     }
     if value.len() < LEAST_BYTES {
-        return !is_digits && text.trim().eq_ignore_ascii_case(value);
+        return !is_digits && text.trim() == value;
     }
-    let (text, value) = (text.to_ascii_lowercase(), value.to_ascii_lowercase());
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    text.match_indices(&value).any(|(at, _)| {
+    text.match_indices(value).any(|(at, _)| {
         let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
         !is_part(before) && !is_part(text.as_bytes().get(at + value.len()))
     })

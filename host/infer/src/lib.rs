@@ -13,6 +13,7 @@ mod kind;
 mod names;
 mod node;
 mod personal;
+mod rows;
 mod rules;
 mod shape;
 mod toml;
@@ -20,6 +21,7 @@ mod value;
 
 pub use form_of_header::is_header;
 pub use names::plain;
+pub use rows::Rows;
 pub use toml::quoted;
 pub use value::Value;
 
@@ -41,7 +43,7 @@ pub enum Records {
         /// The names.
         names: Vec<String>,
         /// Rows of as many fields.
-        rows: Vec<Vec<String>>,
+        rows: Rows,
     },
     /// JSON, a text each: objects, or arrays of them.
     Json(Vec<String>),
@@ -101,9 +103,12 @@ pub struct Proposal {
 ///
 /// Why no pipeline can be made of them, in words.
 pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
-    let messages = read(records)?;
+    let messages = match records {
+        Records::Csv { .. } => Vec::new(),
+        Records::Json(texts) => messages(texts)?,
+    };
     let is_csv = matches!(records, Records::Csv { .. });
-    let events = if is_csv { None } else { Events::find(&messages) };
+    let events = Events::find(&messages);
     let rows: Vec<(usize, &Value)> = match &events {
         None => messages.iter().enumerate().collect(),
         Some(events) => {
@@ -111,7 +116,10 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
             messages.iter().enumerate().flat_map(each).collect()
         }
     };
-    let mut root = Node::default();
+    let mut root = match records {
+        Records::Csv { names, rows } => Node::of_rows(names, rows),
+        Records::Json(_) => Node::default(),
+    };
     rows.iter().for_each(|(_, row)| root.add(row));
     let arounds: Vec<Value> = match &events {
         Some(events) => messages.iter().filter_map(|message| events.around(message)).collect(),
@@ -120,7 +128,10 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
     let mut around = Node::default();
     arounds.iter().for_each(|value| around.add(value));
     if root.objects == 0 && !is_csv {
-        return Err("no record is a JSON object".to_owned());
+        return Err(
+            "no record is a JSON object, whose keys name the columns: `jq -c '{value: .}' FILE` makes one of each"
+                .to_owned(),
+        );
     }
     let taken: Vec<&str> = about.taken.iter().copied().chain([UNKNOWN]).collect();
     let mut names = Names::new(&taken);
@@ -129,7 +140,10 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
         column.is_around = true;
         found.push(column);
     }
-    let sample = guard::Sample { rows: &rows, arounds: &arounds };
+    let sample = match records {
+        Records::Csv { rows, .. } => guard::Sample::Rows(rows),
+        Records::Json(_) => guard::Sample::Messages { rows: &rows, arounds: &arounds },
+    };
     guard::settle(&mut found, &sample);
     let shape = Shape {
         columns: found,
@@ -157,35 +171,16 @@ struct Shape<'a> {
     records: u64,
 }
 
-fn read(records: &Records) -> Result<Vec<Value>, String> {
-    match records {
-        Records::Csv { names, rows } => {
-            let field = |text: &String| match text.as_str() {
-                "" => Value::Null,
-                text => Value::Field(text.to_owned()),
-            };
-            let mut all: Vec<Value> = Vec::with_capacity(rows.len().max(1));
-            for row in rows {
-                all.push(Value::Object(names.iter().cloned().zip(row.iter().map(field)).collect()));
-            }
-            if all.is_empty() {
-                // A header alone has columns too.
-                all.push(Value::Object(
-                    names.iter().map(|name| (name.clone(), Value::Null)).collect(),
-                ));
-            }
-            Ok(all)
-        }
-        Records::Json(texts) => {
-            let all: Vec<Value> = texts.iter().filter_map(|text| Value::parse(text)).collect();
-            // What is no JSON becomes a dead letter; where much of it is none, it is something else.
-            if all.is_empty() || all.len() * 2 < texts.len() {
-                let (bad, count) = (texts.len() - all.len(), texts.len());
-                return Err(format!("{bad} of {count} records are not JSON"));
-            }
-            Ok(all)
-        }
+/// Texts of JSON as values. What is none becomes a dead letter; where much of it is none, it is something else.
+fn messages(texts: &[String]) -> Result<Vec<Value>, String> {
+    let all: Vec<Value> = texts.iter().filter_map(|text| Value::parse(text)).collect();
+    if all.is_empty() || all.len() * 2 < texts.len() {
+        let (bad, count) = (texts.len() - all.len(), texts.len());
+        return Err(format!(
+            "{bad} of {count} records are not JSON: `jq -c . FILE` names the first line that is none"
+        ));
     }
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! What was seen in one place of all records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::form::{self, Form};
 use crate::personal::{self, Look};
+use crate::rows::{MAX_COLUMNS, Rows};
 use crate::value::Value;
 
 /// An object with more keys than that in all records is a map, not a record.
-const MAX_KEYS: usize = 1000;
+const MAX_KEYS: usize = MAX_COLUMNS;
 /// So many different values are kept.
 const MAX_DISTINCT: usize = 24;
 const MAX_DISTINCT_CHARS: usize = 40;
@@ -21,6 +22,8 @@ pub(crate) struct Node {
     pub objects: u64,
     /// In the order in which they came first.
     pub fields: Vec<(String, Node)>,
+    /// Where in `fields` each key is.
+    places: HashMap<String, usize>,
     pub has_too_many_keys: bool,
     pub lists: u64,
     pub elements: Option<Box<Node>>,
@@ -55,6 +58,28 @@ pub(crate) struct Seen {
 }
 
 impl Node {
+    /// The place of rows of delimited text, with a field for each of their columns. A header alone has them too.
+    pub(crate) fn of_rows(names: &[String], rows: &Rows) -> Self {
+        let count = rows.len().max(1) as u64;
+        let mut fields: Vec<(String, Node)> =
+            names.iter().take(rows.columns()).map(|name| (name.clone(), Node::default())).collect();
+        for (column, (_, field)) in fields.iter_mut().enumerate() {
+            (0..rows.len()).for_each(|row| field.add_field(rows.field(row, column)));
+        }
+        Self { values: count, objects: count, fields, ..Self::default() }
+    }
+
+    /// A field of delimited text: what it means its spelling tells. An empty one is nothing.
+    fn add_field(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.values += 1;
+        self.scalars.grouped += u64::from(form::may_be_grouped(text));
+        self.scalars.ungrouped += u64::from(form::is_below_thousand(text));
+        self.scalars.add(text, form::form(text));
+    }
+
     pub(crate) fn add(&mut self, value: &Value) {
         self.values += u64::from(*value != Value::Null);
         match value {
@@ -62,11 +87,6 @@ impl Node {
             Value::Boolean => self.scalars.add_json(0, "true"),
             Value::Number(text) => self.scalars.add_json(1, text),
             Value::Text(text) => self.scalars.add_json(2, text),
-            Value::Field(text) => {
-                self.scalars.grouped += u64::from(form::may_be_grouped(text));
-                self.scalars.ungrouped += u64::from(form::is_below_thousand(text));
-                self.scalars.add(text, form::form(text));
-            }
             Value::List(elements) => {
                 self.lists += 1;
                 for element in elements {
@@ -87,18 +107,19 @@ impl Node {
 
     /// The place of a key, which is often the `at`th.
     fn field(&mut self, key: &str, at: usize) -> Option<&mut Node> {
-        let is_it = |(own, _): &(String, Node)| own == key;
         let found = match self.fields.get(at) {
-            Some(field) if is_it(field) => Some(at),
-            _ => self.fields.iter().position(is_it),
+            Some((own, _)) if own == key => Some(at),
+            _ => self.places.get(key).copied(),
         };
         if found.is_none() && self.fields.len() >= MAX_KEYS {
             self.has_too_many_keys = true;
             return None;
         }
         let at = found.unwrap_or_else(|| {
+            let at = self.fields.len();
             self.fields.push((key.to_owned(), Node::default()));
-            self.fields.len() - 1
+            self.places.insert(key.to_owned(), at);
+            at
         });
         self.fields.get_mut(at).map(|(_, field)| field)
     }

@@ -24,6 +24,12 @@ fn json(texts: &[&str]) -> Records {
     Records::Json(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
+fn csv(names: Vec<String>, all: &[Vec<String>]) -> Records {
+    let mut rows = Rows::new(names.len());
+    all.iter().for_each(|row| rows.push(row.iter().map(String::as_str)));
+    Records::Csv { names, rows }
+}
+
 /// The pipeline file of records.
 #[track_caller]
 fn pipeline(records: &Records) -> String {
@@ -35,14 +41,14 @@ fn pipeline(records: &Records) -> String {
 fn pipeline_of_column(name: &str, values: &[&str]) -> String {
     let names = vec!["first".to_owned(), name.to_owned()];
     let row = |value: &&str| vec!["a".to_owned(), (*value).to_owned()];
-    pipeline(&Records::Csv { names, rows: values.iter().map(row).collect() })
+    pipeline(&csv(names, &values.iter().map(row).collect::<Vec<_>>()))
 }
 
 #[test]
 fn names_of_the_data_are_data_in_what_is_written() {
     let names = ["${HOME}", "a\n# b", "q\"u\\o", "\u{7}"].map(str::to_owned).to_vec();
-    let rows = vec![["1", "2", "3", "4"].map(str::to_owned).to_vec()];
-    let pipeline = pipeline(&Records::Csv { names, rows });
+    let rows = [["1", "2", "3", "4"].map(str::to_owned).to_vec()];
+    let pipeline = pipeline(&csv(names, &rows));
     for from in
         [r#"from = "$${HOME}""#, r#"from = "a\n# b""#, r#"from = "q\"u\\o""#, r#"from = "\u0007""#]
     {
@@ -130,10 +136,61 @@ fn a_column_that_holds_what_another_masks_is_masked_too() {
         let text = format!("/account/C{at:06}/{}", "orders/".repeat(12));
         vec![format!("C{at:06}"), format!("C{at:06}/x"), text]
     };
-    let pipeline = pipeline(&Records::Csv { names, rows: (0..20).map(row).collect() });
+    let pipeline = pipeline(&csv(names, &(0..20).map(row).collect::<Vec<_>>()));
     for line in ["customer_id = \"pseudonym\"", "path = \"pseudonym\"", "page = \"remove\""] {
         assert!(pipeline.lines().any(|own| own == line), "{line}: {pipeline}");
     }
+}
+
+#[test]
+fn what_holds_a_part_of_a_masked_value_is_not_masked() {
+    let names = ["first", "second", "customer_id", "other"].map(str::to_owned).to_vec();
+    let row = |at: u32| {
+        let (id, b) = (format!("C{at:06}"), format!("x{at}y{at}"));
+        vec![format!("of {b}"), format!("{b}/{id}/{b}"), id, format!("other {at}")]
+    };
+    let rows: Vec<Vec<String>> = (10..60).map(row).collect();
+    let files = proposed(&csv(names, &rows)).expect("a pipeline");
+    let pipeline = &files[0].1;
+    assert!(pipeline.lines().any(|own| own == "second = \"pseudonym\""), "{pipeline}");
+    assert!(pipeline.contains("in 50 of the rows it holds the value of `customer_id`"));
+    for column in ["first", "other"] {
+        assert!(!pipeline.lines().any(|own| own == format!("{column} = \"pseudonym\"")));
+    }
+}
+
+/// Rows whose first column is masked, and held by the last that is looked at.
+#[test]
+fn rows_of_thousands_of_columns_are_looked_at_in_seconds() {
+    let names: Vec<String> = std::iter::once("customer_id".to_owned())
+        .chain((1..4000).map(|at| format!("c{at}")))
+        .collect();
+    let row = |row: u32| {
+        let mut fields = vec![format!("w{row} x"); 4000];
+        fields[0] = format!("C{row:06}");
+        fields[999] = format!("C{row:06}/x");
+        fields
+    };
+    let rows: Vec<Vec<String>> = (0..1000).map(row).collect();
+    let begun = std::time::Instant::now();
+    let pipeline = pipeline(&csv(names, &rows));
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    assert!(pipeline.lines().any(|own| own == "c999 = \"pseudonym\""), "c999 is not masked");
+    assert!(!pipeline.contains("c1000"));
+}
+
+#[test]
+fn keys_beyond_the_thousandth_are_passed_over_in_seconds() {
+    let keys = |from: u32| -> String {
+        let keys: Vec<String> =
+            (from..from + 20_000).map(|at| format!("\"k{at}\": {at}")).collect();
+        format!("{{{}}}", keys.join(", "))
+    };
+    let texts: Vec<String> = (0..20).map(|at| keys(at * 7)).collect();
+    let begun = std::time::Instant::now();
+    let pipeline = pipeline(&Records::Json(texts));
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    assert!(pipeline.contains("\"k999\"") && !pipeline.contains("\"k1000\""));
 }
 
 #[test]

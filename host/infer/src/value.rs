@@ -14,8 +14,6 @@ const MAX_DEPTH: usize = 64;
 pub enum Value {
     /// Nothing, or an empty text.
     Null,
-    /// A field of delimited text: what it means its spelling tells.
-    Field(String),
     /// `true` or `false` of JSON.
     Boolean,
     /// A number of JSON, as it is spelled.
@@ -84,7 +82,7 @@ impl Value {
     /// Its own text, where it has one.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Self::Field(text) | Self::Number(text) | Self::Text(text) => Some(text),
+            Self::Number(text) | Self::Text(text) => Some(text),
             _ => None,
         }
     }

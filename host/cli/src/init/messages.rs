@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::sample::Sample;
+use super::sample::{MAX_VALUES, Sample, values};
 use crate::Failure;
 use clickmill_config::{PubSub, Source};
 use clickmill_infer::{Records, quoted};
@@ -83,6 +83,13 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
             "messages that are packed want `packed` in the configuration of `parse`: plugins/parse/README.md",
         ));
     }
+    let mut values_before = 0;
+    let is_looked_at = |text: &String| {
+        let has_room = values_before < MAX_VALUES;
+        values_before += values(text);
+        has_room
+    };
+    let texts: Vec<String> = texts.into_iter().take_while(is_looked_at).collect();
     let source =
         vec!["kind = \"pubsub\"".to_owned(), format!("subscription = {}", quoted(subscription))];
     Ok(Sample { records: Records::Json(texts), source, is_all: false, largest, malformed })

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use indicatif::ProgressBar;
 
-use super::sample::Sample;
+use super::sample::{MAX_VALUES, Sample, values};
 use super::sniff::{Found, sniff};
 use crate::{Exit, Failure};
 use clickmill_config::{BatchLimits, Format};
-use clickmill_core::Micros;
-use clickmill_core::store;
+use clickmill_core::batch::Reason;
+use clickmill_core::{Micros, store};
 use clickmill_decode::{DecodeError, Decoder};
-use clickmill_infer::{Records, quoted};
+use clickmill_infer::{Records, Rows, quoted};
 use clickmill_source::{Interrupt, Listing, Object, Progress};
 
 /// Bytes by which it is told what an object is.
@@ -60,13 +60,15 @@ struct Looking<'a> {
     /// What the first object is; the others are of its kind or passed over.
     found: Option<Found>,
     names: Vec<String>,
-    csv: Vec<Vec<String>>,
+    csv: Rows,
     json: Vec<String>,
     bytes: usize,
+    /// How many values the JSON texts have.
+    values: usize,
     largest: usize,
     malformed: u64,
     /// Why the first of them could not be decoded.
-    why: String,
+    why: Option<Reason>,
     is_all: bool,
 }
 
@@ -77,12 +79,13 @@ impl<'a> Looking<'a> {
             bar,
             found: None,
             names: Vec::new(),
-            csv: Vec::new(),
+            csv: Rows::default(),
             json: Vec::new(),
             bytes: 0,
+            values: 0,
             largest: 0,
             malformed: 0,
-            why: String::new(),
+            why: None,
             is_all: true,
         }
     }
@@ -92,7 +95,8 @@ impl<'a> Looking<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.count() >= self.rows || self.bytes >= MAX_BYTES
+        let values = self.csv.fields() + self.values;
+        self.count() >= self.rows || self.bytes >= MAX_BYTES || values >= MAX_VALUES
     }
 
     fn read(&mut self, name: &Arc<str>, mut input: Box<dyn Read + Send>) -> Result<(), Failure> {
@@ -123,6 +127,9 @@ impl<'a> Looking<'a> {
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
         if is_first {
             self.names.clone_from(&names);
+            self.csv = Rows::new(names.len());
+            let told = found.told.iter().map(|told| format!("`{name}` {told}"));
+            self.bar.suspend(|| told.for_each(|told| eprintln!("{told}")));
         } else if names != self.names {
             self.is_all = false;
             return Ok(());
@@ -134,28 +141,29 @@ impl<'a> Looking<'a> {
                 self.is_all = false;
                 break;
             }
-            self.bytes += decoded.bytes;
             self.malformed += decoded.malformed.len() as u64;
-            if let Some(bad) = decoded.malformed.first().filter(|_| self.why.is_empty()) {
-                self.why.clone_from(&bad.reason.message);
+            if let Some(bad) = decoded.malformed.into_iter().next() {
+                self.why.get_or_insert(bad.reason);
             }
             let batch = decoded.batch;
             let longest = batch.origins.ranges.iter().map(ExactSizeIterator::len).max();
             self.largest = self.largest.max(longest.unwrap_or_default());
             let columns: Vec<_> =
                 batch.columns.columns().iter().map(|column| column.as_string::<i32>()).collect();
-            let missing = usize::try_from(self.rows - self.count()).unwrap_or(usize::MAX);
-            if missing < batch.rows() {
-                self.is_all = false;
-            }
-            for row in 0..batch.rows().min(missing) {
-                let mut fields = columns.iter().map(|column| column.value(row).to_owned());
+            for row in 0..batch.rows() {
+                if self.is_full() {
+                    self.is_all = false;
+                    break;
+                }
+                let mut fields = columns.iter().map(|column| column.value(row));
                 if is_csv {
-                    self.csv.push(fields.collect());
-                } else {
-                    self.json.extend(fields.next());
+                    self.csv.push(fields);
+                } else if let Some(text) = fields.next() {
+                    self.values += values(text);
+                    self.json.push(text.to_owned());
                 }
             }
+            self.bytes += decoded.bytes;
             self.bar.set_position(self.count());
         }
         Ok(())
@@ -163,16 +171,21 @@ impl<'a> Looking<'a> {
 
     fn sample(self, source: &str, uri: &str, is_stdin: bool) -> Result<Sample, Failure> {
         let Some(found) = &self.found else {
-            return Err(Failure::bad_input(format!("`{source}` holds nothing to look at")));
+            let error = Failure::bad_input(format!("`{source}` holds nothing to look at"));
+            return Err(error.hint("name a file, a folder or a pattern of files that hold records"));
         };
-        if self.malformed > self.count() {
-            return Err(Failure::bad_input(format!(
-                "most records of `{source}` cannot be decoded ({} of {}): {}",
-                self.malformed,
-                self.malformed + self.count(),
-                self.why
-            ))
-            .hint("is it delimited text with a header line, or JSON with a value on each line? Lines before the header have to be taken off: `tail -n +2`"));
+        if let Some(why) = self.why.as_ref().filter(|_| self.malformed > self.count()) {
+            let (bad, all) = (self.malformed, self.malformed + self.count());
+            let error = Failure::bad_input(format!(
+                "most records of `{source}` cannot be decoded ({bad} of {all}): {}",
+                why.message
+            ));
+            let hint = if why.code == "invalid_utf8" {
+                "is it in two encodings? `iconv -f WINDOWS-1252 -t UTF-8 FILE > DATA.csv` writes lines of that one as UTF-8; `LC_ALL=C.UTF-8 grep -ax '.*' FILE` are those that are UTF-8 already"
+            } else {
+                "is it delimited text with a header line, or JSON with a value on each line? Lines before the header have to be taken off: `tail -n +2`"
+            };
+            return Err(error.hint(hint));
         }
         let mut lines = if is_stdin {
             vec!["kind = \"stdin\"".to_owned()]
@@ -200,11 +213,24 @@ fn unreadable(name: &str, error: std::io::Error) -> Failure {
         Err(error) => {
             let error = anyhow::Error::new(error).context(format!("cannot read `{name}`"));
             Failure::new(Exit::Environment, error)
+                .hint("once it can be read, the same command goes on")
         }
     }
 }
 
 fn undecodable(name: &str, error: DecodeError) -> Failure {
+    let hint = match error {
+        DecodeError::HeaderText { .. } => {
+            "the header has to be text: `head -n 1 FILE | iconv -f WINDOWS-1252` shows it where it is in that encoding, and `iconv -f WINDOWS-1252 -t UTF-8 FILE > DATA.csv` writes all so"
+        }
+        DecodeError::Read { .. } => {
+            "what comes there is damaged, or could not be had: try again, with another copy of it"
+        }
+        _ => {
+            "`head -n 1 FILE` shows the first record, which has to be mended: it names the columns"
+        }
+    };
     let exit = error.fault().into();
-    Failure::new(exit, anyhow::Error::new(error).context(format!("cannot decode `{name}`")))
+    let error = anyhow::Error::new(error).context(format!("cannot decode `{name}`"));
+    Failure::new(exit, error).hint(hint)
 }
