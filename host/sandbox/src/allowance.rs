@@ -54,6 +54,8 @@ pub(super) struct Allowance {
     all_time: Duration,
     fuel: u64,
     time: Duration,
+    /// The processor time of this thread at which the first call began.
+    since: Option<Duration>,
     /// Bytes that its pieces may still return.
     pub output_bytes: usize,
     /// Log lines that may still be written.
@@ -95,6 +97,7 @@ impl Allowance {
             all_time: time,
             fuel,
             time,
+            since: None,
             output_bytes: limits.max_output_bytes.min(MAX_OUTPUT_BYTES),
             log_lines: limits.max_log_lines,
         }
@@ -126,9 +129,11 @@ impl Allowance {
         self.fuel = self.fuel.saturating_sub(fuel.saturating_add(fuel_of_host(bytes)));
     }
 
-    /// Takes off what a call took.
-    pub(crate) fn spend_time(&mut self, time: Duration) {
-        self.time = self.time.saturating_sub(time);
+    /// The processor time of this thread as the next call begins: what was spent since the first began is taken off,
+    /// on calls and between them.
+    pub(crate) fn comes_to(&mut self, now: Duration) {
+        let since = *self.since.get_or_insert(now);
+        self.time = self.all_time.saturating_sub(now.saturating_sub(since));
     }
 }
 
@@ -236,13 +241,16 @@ mod tests {
     #[test]
     fn time_is_used_up_after_so_many_calls() {
         let mut allowance = Allowance::new(Limits::default(), 100, 0);
+        let mut now = Duration::from_secs(4711);
         for call in 1..=TIMES_TIME {
+            allowance.comes_to(now);
             assert_eq!(allowance.used_up(), None);
             let share = allowance.share(100, 0);
             assert_eq!(share.time, Duration::from_secs(30), "{call}");
             assert_eq!(share.last_time, None, "{call}");
-            allowance.spend_time(share.time);
+            now += share.time;
         }
+        allowance.comes_to(now);
         assert_eq!(allowance.used_up(), Some(UsedUp::Time(Duration::from_secs(240))));
     }
 }

@@ -49,13 +49,19 @@ pub(super) struct Guest {
 impl Guest {
     /// A guest that has a call's time from now on.
     pub(crate) fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
+        let deadline = spent().saturating_add(Duration::from_secs(limits.max_call_secs));
+        Self { deadline, ..Self::idle(stage, limits, lookups) }
+    }
+
+    /// A guest that has no time before [`Guest::next_call`].
+    pub(crate) fn idle(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
         Self {
             stage,
             limits,
             lookups,
             hidden: HiddenValues::default(),
             redactor: Redactor::default(),
-            deadline: spent().saturating_add(Duration::from_secs(limits.max_call_secs)),
+            deadline: Duration::ZERO,
             lines_left: limits.max_log_lines,
             lines_unwritten: 0,
             unreadable: BTreeMap::new(),

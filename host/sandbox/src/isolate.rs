@@ -11,6 +11,7 @@ use super::allowance::Allowance;
 use super::guest::tell_unwritten;
 use super::lift::Answer;
 use super::lower::{Lowered, bytes_of};
+use super::processor_time::spent;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Reason};
 
@@ -34,11 +35,13 @@ fn split(
     stage: &Stage,
     allowance: &mut Allowance,
 ) -> Answer {
+    let began = spent();
+    allowance.comes_to(began);
     if let Some(of) = allowance.used_up() {
         let reason = worker.gave_up(of);
         return guilty(worker, batch, reason);
     }
-    let reason = match worker.call(batch, &given, allowance) {
+    let reason = match worker.call(batch, &given, allowance, began) {
         Ok(answer) => match allowance.output_bytes.checked_sub(answer.bytes) {
             Some(left) => {
                 allowance.output_bytes = left;

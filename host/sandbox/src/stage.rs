@@ -150,19 +150,16 @@ impl StageWorker {
             && !has_secrets(other)
     }
 
-    /// Runs the plugin over a batch or a piece of one, of which it is given this. The error is why the plugin,
-    /// not a row, failed.
+    /// Runs the plugin over a batch or a piece of one, of which it is given this, and begins at this processor time.
+    /// The error is why the plugin, not a row, failed.
     pub(crate) fn call(
         &mut self,
         batch: &Batch,
         given: &[Lowered<'_>],
         allowance: &mut Allowance,
+        began: Duration,
     ) -> Result<Answer, Reason> {
-        let began = spent();
-        // An instance is made within the call, and its memory is cleared after it.
-        let answer = self.call_within(batch, given, allowance, began);
-        allowance.spend_time(spent().saturating_sub(began));
-        answer.map_err(|ending| {
+        self.call_within(batch, given, allowance, began).map_err(|ending| {
             self.faults += 1;
             self.timeouts += u64::from(ending.code == TIMED_OUT);
             self.reason(&ending)
@@ -275,7 +272,7 @@ impl StageWorker {
     fn fresh(&self) -> Live {
         let stage = &self.stage;
         let permit = stage.permits.take();
-        let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
+        let guest = Guest::idle(stage.name.clone().into(), stage.limits, stage.lookups.clone());
         let guest = guest.redacting(stage.redactor.clone());
         Live { store: store(stage.pre.engine(), guest), instance: None, _permit: permit }
     }
