@@ -68,10 +68,14 @@ fn compare(kind: Kind, path: &Path, records: u64) {
     let bytes = data.len();
     let batches = decode(data.clone(), &pipeline, pipeline.batch);
     let cache = std::env::temp_dir().join("clickmill-bench-cache");
-    let engine = Engine::new(&cache).unwrap();
-    let library = Library::load(&engine, &pipeline.plugins).unwrap();
     let secrets = Secrets::new().with("mask", "key", KEY);
-    let chain = library.configure(&batches[0].columns.schema(), &secrets).unwrap();
+    let chain = || {
+        let engine = Engine::new(&cache).unwrap();
+        let library = Library::load(&engine, &pipeline.plugins).unwrap();
+        library.configure(&batches[0].columns.schema(), &secrets).unwrap()
+    };
+    // A stream that is quiet has instances of its own: none of them had a full batch before.
+    let (chain, quiet) = (chain(), chain());
     for plugin in &pipeline.plugins {
         for (name, file) in &plugin.lookups {
             native_lookup(name, file);
@@ -83,7 +87,8 @@ fn compare(kind: Kind, path: &Path, records: u64) {
     }
     if is_asked("calls") {
         let small = decode(data, &pipeline, BatchLimits { max_rows: SMALL, ..pipeline.batch });
-        calls(&chain, &small, &batches);
+        calls("of a quiet stream", [&quiet, &chain], [&small, &batches]);
+        calls("where full batches come between", [&chain; 2], [&small, &batches]);
     }
     if is_asked("workers") {
         workers(&chain, &batches);
@@ -150,11 +155,11 @@ fn stages(kind: Kind, pipeline: &Pipeline, chain: &Chain, batches: &[Batch], byt
 
 /// What a call costs beyond its rows, by stage: the line through small batches and large ones of the same
 /// records.
-fn calls(chain: &Chain, small: &[Batch], large: &[Batch]) {
-    let stages = chain.stage_names().count();
+fn calls(how: &str, chains: [&Chain; 2], batches: [&[Batch]; 2]) {
+    let stages = chains[0].stage_names().count();
     let mut times = [vec![Vec::new(); stages], vec![Vec::new(); stages]];
     for _ in 0..*ROUNDS {
-        for (batches, times) in [small, large].into_iter().zip(&mut times) {
+        for ((chain, batches), times) in chains.into_iter().zip(batches).zip(&mut times) {
             let mut worker = ChainWorker::new(chain);
             for batch in batches {
                 worker.run(batch.clone()).unwrap();
@@ -165,15 +170,16 @@ fn calls(chain: &Chain, small: &[Batch], large: &[Batch]) {
         }
     }
     let [of_small, of_large] = &mut times;
-    let more = small.len().saturating_sub(large.len()).max(1) as f64;
+    let more = batches[0].len().saturating_sub(batches[1].len()).max(1) as f64;
     let of_stages = of_small.iter_mut().zip(of_large).map(|(small, large)| {
         (median(small).as_secs_f64() - median(large).as_secs_f64()) / more * 1e6
     });
     let of_stages: Vec<f64> = of_stages.collect();
-    let named = chain.stage_names().zip(&of_stages).map(|(stage, us)| format!("{stage} {us:.1}"));
+    let named =
+        chains[0].stage_names().zip(&of_stages).map(|(stage, us)| format!("{stage} {us:.1}"));
     let mean = of_stages.iter().sum::<f64>() / stages as f64;
     println!(
-        "a call beyond its rows, by batches of {SMALL}, in us: {}; mean {mean:.1}",
+        "a call beyond its rows, by batches of {SMALL}, {how}, in us: {}; mean {mean:.1}",
         named.collect::<Vec<_>>().join(", ")
     );
 }
