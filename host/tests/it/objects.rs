@@ -311,9 +311,9 @@ fn entries(scratch: &Scratch, table: &str) -> usize {
 fn a_watched_file_is_left_until_it_rests_and_a_bad_one_is_set_aside() {
     plugins();
     let scratch = Scratch::new();
-    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let hours_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
     let rest = |path: &Path| {
-        fs::File::options().append(true).open(path).unwrap().set_modified(hour_ago).unwrap();
+        fs::File::options().append(true).open(path).unwrap().set_modified(hours_ago).unwrap();
     };
     poison(&scratch, &scratch.path("in"));
     let text = shop(&scratch, 1000, 4);
@@ -344,13 +344,13 @@ fn what_a_watch_has_set_aside_is_tried_again_as_it_is() {
     plugins();
     let scratch = Scratch::new();
     fs::create_dir(scratch.path("in")).unwrap();
-    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let hours_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
     let text = shop(&scratch, 100, 1);
     // By its name, its time and its size it stays the same object, as one does whose plugins or whose disk
     // are mended.
     let put = |bytes: &[u8]| {
         let made = scratch.write("made.csv", bytes);
-        fs::File::open(&made).unwrap().set_modified(hour_ago).unwrap();
+        fs::File::open(&made).unwrap().set_modified(hours_ago).unwrap();
         fs::rename(made, scratch.path("in/a.csv")).unwrap();
     };
     put(&vec![0xff; text.len()]);
