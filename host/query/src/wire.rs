@@ -8,7 +8,7 @@
 use std::io::{self, Read, Write};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -129,13 +129,37 @@ pub fn read<H: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<Fram
     Ok(Some((u64::from_le_bytes(*number), serde_json::from_slice(header)?, body.to_vec())))
 }
 
-/// Rows as an Arrow IPC stream.
+/// Rows as an Arrow IPC stream. Rows of other types than the schema's are refused: whoever reads them would
+/// take the bits of one type for another's.
 pub fn write_rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
     for batch in batches {
+        let (told, found) = (schema.fields(), batch.schema_ref().fields());
+        let alike = |(told, found): (&FieldRef, &FieldRef)| {
+            is_read_alike(told.data_type(), found.data_type())
+        };
+        if told.len() != found.len() || !told.iter().zip(found).all(alike) {
+            return Err(ArrowError::SchemaError(format!("rows of {found:?}, not {told:?}")));
+        }
         writer.write(batch)?;
     }
     writer.into_inner()
+}
+
+/// Whether values of two types have the same buffers, whatever their fields are called.
+fn is_read_alike(one: &DataType, other: &DataType) -> bool {
+    match (one, other) {
+        (DataType::List(one), DataType::List(other)) => {
+            is_read_alike(one.data_type(), other.data_type())
+        }
+        (DataType::Struct(one), DataType::Struct(other)) => {
+            let alike = |(one, other): (&FieldRef, &FieldRef)| {
+                is_read_alike(one.data_type(), other.data_type())
+            };
+            one.len() == other.len() && one.iter().zip(other).all(alike)
+        }
+        _ => one == other,
+    }
 }
 
 /// Rows of an Arrow IPC stream.
@@ -147,6 +171,11 @@ pub fn read_rows(bytes: &[u8]) -> Result<Answer, ArrowError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, ListArray};
+    use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
+
     use super::*;
 
     #[test]
@@ -176,5 +205,28 @@ mod tests {
         // A header that is longer than its frame.
         whole[12] = 0xff;
         assert!(read::<Request>(&mut &whole[..]).is_err());
+    }
+
+    #[test]
+    fn rows_of_other_types_than_are_told_are_refused() {
+        let rows = |column: ArrayRef| RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let of = |kind| Arc::new(Schema::new(vec![Field::new("y", kind, true)]));
+        let floats = rows(Arc::new(Float64Array::from(vec![1.0])));
+        let through = write_rows(&of(DataType::Float64), std::slice::from_ref(&floats)).unwrap();
+        let read = read_rows(&through).unwrap();
+        assert_eq!(read.batches[0].column(0).as_primitive::<Float64Type>().value(0), 1.0);
+        for told in [DataType::Int64, DataType::Null, DataType::Float32] {
+            assert!(write_rows(&of(told), std::slice::from_ref(&floats)).is_err());
+        }
+        let none = Arc::new(Schema::empty());
+        assert!(write_rows(&none, std::slice::from_ref(&floats)).is_err());
+        // What elements are called is no matter, what they are is.
+        let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1)])]);
+        let lists = rows(Arc::new(list));
+        let told = |kind| DataType::List(Arc::new(Field::new("element", kind, false)));
+        assert!(write_rows(&of(told(DataType::Int64)), std::slice::from_ref(&lists)).is_ok());
+        assert!(write_rows(&of(told(DataType::Float64)), std::slice::from_ref(&lists)).is_err());
+        let numbers = rows(Arc::new(Int64Array::from(vec![1])));
+        assert!(write_rows(&of(DataType::Int64), &[numbers, floats]).is_err());
     }
 }

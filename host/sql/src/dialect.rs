@@ -5,6 +5,7 @@
 //! `APPROX_QUANTILES(x, 100)[OFFSET(95)]` is one function to DataFusion. On the plan, once types are known,
 //! operators become those of BigQuery (`types`). `sql/README.md` has the table of what differs.
 
+mod aliases;
 mod calls;
 mod expressions;
 mod listed;
@@ -12,14 +13,16 @@ mod syntax;
 mod tokens;
 mod trees;
 mod unnest;
+mod wildcards;
+mod windows;
 
 use std::ops::ControlFlow;
 
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    Expr, ExprWithAlias, Ident, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::BigQueryDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -72,7 +75,7 @@ fn translate(
     tree: &mut impl VisitMut,
     parameters: &[(String, Parameter)],
 ) -> Result<(), DataFusionError> {
-    match tree.visit(&mut Translator { parameters }) {
+    match tree.visit(&mut Translator { parameters, subqueries: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -101,6 +104,8 @@ fn name_columns(body: &mut SetExpr) {
 
 struct Translator<'a> {
     parameters: &'a [(String, Parameter)],
+    /// How many subqueries in FROM had no name.
+    subqueries: usize,
 }
 
 fn go_on(done: Result<(), DataFusionError>) -> ControlFlow<DataFusionError> {
@@ -118,9 +123,16 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        let done = syntax::select(select).and_then(|()| unnest::expand(select));
+        let done = windows::expand(select)
+            .and_then(|()| syntax::select(select))
+            .and_then(|()| unnest::expand(select));
         unnest::name_fields(select);
+        wildcards::name_replaced(select);
         go_on(done)
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
+        go_on(aliases::resolve(select))
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
@@ -129,6 +141,12 @@ impl VisitorMut for Translator<'_> {
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
         syntax::name_element(table);
+        // Columns of no table would be taken for what is selected under their names.
+        if let TableFactor::Derived { alias: alias @ None, .. } = table {
+            self.subqueries += 1;
+            let name = Ident::new(format!("subquery[{}]", self.subqueries));
+            *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+        }
         ControlFlow::Continue(())
     }
 

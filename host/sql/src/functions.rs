@@ -13,6 +13,7 @@ mod lists;
 mod numbers;
 mod numeric;
 mod patterns;
+mod rounding;
 mod scalar;
 mod text;
 mod times;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use clickmill_query::wire;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
-use super::query::{QueryError, context, plan};
+use super::functions::Kind;
+use super::query::{QueryError, context, executed, plan};
 use super::types;
 
 const TABLE: &str = include_str!("googlesql.tsv");
@@ -25,8 +27,17 @@ async fn answer(expression: &str) -> Result<String, QueryError> {
     let plan = plan(&context, &sql, &[]).await?;
     // What is done twice to a view must be done once.
     let plan = types::checked(plan)?;
-    let batches = context.execute_logical_plan(plan).await?.collect().await?;
-    Ok(batches.iter().flat_map(rows).collect::<Vec<_>>().join(" | "))
+    let answer = executed(context.execute_logical_plan(plan).await?).await?;
+    for field in answer.schema.fields() {
+        // Whoever reads the answer knows these types and no other.
+        let found = field.data_type();
+        let known =
+            found.is_nested() || Kind::of(found).is_none_or(|kind| kind.data_type() == *found);
+        assert!(known, "{expression} is {found}");
+    }
+    let through = wire::write_rows(&answer.schema, &answer.batches);
+    let answer = wire::read_rows(&through.expect(expression)).expect(expression);
+    Ok(answer.batches.iter().flat_map(rows).collect::<Vec<_>>().join(" | "))
 }
 
 fn rows(batch: &RecordBatch) -> Vec<String> {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::nested_struct::cast_column;
+use datafusion::common::plan_err;
 use datafusion::error::DataFusionError;
 
 use clickmill_core::schema::provenance::RECORD_INDEX;
@@ -59,6 +60,26 @@ pub(super) fn shown(answer: Answer) -> Result<Answer, DataFusionError> {
     });
     let batches = batches.collect::<Result<Vec<_>, DataFusionError>>()?;
     Ok(Answer { schema, batches })
+}
+
+/// No array with a null among its elements leaves a query.
+pub(super) fn no_null_elements(batch: &RecordBatch) -> Result<(), DataFusionError> {
+    if batch.columns().iter().any(has_null_element) {
+        return plan_err!("BigQuery lets no array with a null among its elements leave a query");
+    }
+    Ok(())
+}
+
+fn has_null_element(values: &ArrayRef) -> bool {
+    match values.data_type() {
+        DataType::List(_) => values
+            .as_list::<i32>()
+            .iter()
+            .flatten()
+            .any(|elements| elements.logical_null_count() > 0 || has_null_element(&elements)),
+        DataType::Struct(_) => values.as_struct().columns().iter().any(has_null_element),
+        _ => false,
+    }
 }
 
 fn shown_field(field: &Field) -> Field {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::common::{ScalarValue, TableReference};
+use datafusion::dataframe::DataFrame;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -20,6 +21,7 @@ use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::object_store::ObjectMeta;
+use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
@@ -158,12 +160,9 @@ impl Queries {
         let plan = plan(&context, sql, parameters).await?;
         let frame = context.execute_logical_plan(plan).await?;
         if bounds == Bounds::NONE {
-            let schema = Arc::new(frame.schema().as_arrow().clone());
-            return Ok(nested::shown(Answer { schema, batches: frame.collect().await? })?);
+            return Ok(executed(frame).await?);
         }
-        let frame = frame.limit(0, Some(bounds.rows))?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let answer = nested::shown(Answer { schema, batches: frame.collect().await? })?;
+        let answer = executed(frame.limit(0, Some(bounds.rows))?).await?;
         let answer = answer.within(bounds).map_err(DataFusionError::from)?;
         let bytes: usize = answer.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         if bytes > MAX_BOUNDED_BYTES {
@@ -332,6 +331,28 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
         context.register_udf(function);
     }
     context
+}
+
+/// The rows of a query, as others read them. Their types are those of the plan that is executed: the logical
+/// plan's are from before INT64 became FLOAT64 beside such.
+pub(crate) async fn executed(frame: DataFrame) -> Result<Answer, DataFusionError> {
+    let named = frame.schema().as_arrow().clone();
+    let tasks = Arc::new(frame.task_ctx());
+    let plan = frame.create_physical_plan().await?;
+    let typed = plan.schema();
+    let fields: Fields = named
+        .fields()
+        .iter()
+        .zip(typed.fields())
+        .map(|(named, typed)| {
+            let nullable = named.is_nullable() || typed.is_nullable();
+            let field = named.as_ref().clone().with_data_type(typed.data_type().clone());
+            field.with_nullable(nullable)
+        })
+        .collect();
+    let batches = collect(plan, tasks).await?;
+    batches.iter().try_for_each(nested::no_null_elements)?;
+    nested::shown(Answer { schema: Arc::new(Schema::new(fields)), batches })
 }
 
 /// Plans a query, once it is in DataFusion's words.

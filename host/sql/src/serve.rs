@@ -11,7 +11,7 @@ use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
 use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinError};
 
 use super::{Queries, QueryError, RowFilter, memory};
 
@@ -39,7 +39,9 @@ const OTHER_THREADS: usize = 8;
 /// Stacks may have one part in so many of the memory.
 const STACKS_SHARE: usize = 16;
 
-type Answered = (u64, Result<Vec<u8>, (Fault, String)>);
+/// Rows, or what is at fault and why.
+type Answering = Result<Vec<u8>, (Fault, String)>;
+type Answered = (u64, Answering);
 
 /// Answers questions until standard input ends.
 pub fn serve() -> io::Result<()> {
@@ -71,12 +73,14 @@ pub fn serve() -> io::Result<()> {
             continue;
         }
         let (service, answers) = (service.clone(), answers.clone());
-        let task = runtime.spawn(async move {
-            let answer = service.answer(request, body).await;
-            // Whoever has ended the writer does not want to know.
-            let _ = answers.send((number, answer));
-        });
+        let task = runtime.spawn(async move { service.answer(request, body).await });
         asked.insert(number, task.abort_handle());
+        runtime.spawn(async move {
+            if let Some(answer) = ended(task.await) {
+                // Whoever has ended the writer does not want to know.
+                let _ = answers.send((number, answer));
+            }
+        });
     }
     // Nobody waits for what is still computed.
     drop((answers, writer));
@@ -84,20 +88,36 @@ pub fn serve() -> io::Result<()> {
     Ok(())
 }
 
+/// What is answered once a task has ended; nobody waits for the answer to a question that was taken back.
+/// A panic in the engine is a failure of its question: whoever asked must not wait forever.
+fn ended(task: Result<Answering, JoinError>) -> Option<Answering> {
+    match task {
+        Ok(answer) => Some(answer),
+        Err(error) if error.is_cancelled() => None,
+        Err(error) => {
+            let what =
+                format!("the SQL engine fails on this question, by a fault of its own: {error}");
+            Some(Err((Fault::Question, what)))
+        }
+    }
+}
+
 fn write(mut output: impl Write, mut answers: mpsc::UnboundedReceiver<Answered>) -> io::Result<()> {
     while let Some((number, answer)) = answers.blocking_recv() {
-        match answer {
-            Ok(rows) => wire::write(&mut output, number, &Reply::Rows, &rows)?,
-            Err((fault, what)) => {
-                wire::write(&mut output, number, &Reply::Failed { fault, what }, &[])?;
-            }
+        // An answer that is too long for a frame is a failure too, and no end of all answers.
+        let written = answer.and_then(|rows| {
+            let written = wire::write(&mut output, number, &Reply::Rows, &rows);
+            written.map_err(|error| (Fault::Question, error.to_string()))
+        });
+        if let Err((fault, what)) = written {
+            wire::write(&mut output, number, &Reply::Failed { fault, what }, &[])?;
         }
     }
     Ok(())
 }
 
 impl Service {
-    async fn answer(&self, request: Request, body: Vec<u8>) -> Result<Vec<u8>, (Fault, String)> {
+    async fn answer(&self, request: Request, body: Vec<u8>) -> Answering {
         let _turn = self.turns.acquire().await;
         let of_question =
             |error: &dyn std::error::Error| (Fault::Question, clickmill_core::causes(error));
@@ -159,4 +179,24 @@ fn filter(
         batches.iter().map(|rows| filter.keep(rows)).collect::<Result<_, _>>()?;
     let kept: Result<RecordBatch, ArrowError> = arrow::compute::concat_batches(&schema, &kept);
     Ok(kept?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_a_question_taken_back_has_none() {
+        let panics: tokio::task::JoinHandle<Answering> =
+            tokio::spawn(async { panic!("out of its depth") });
+        let Some(Err((Fault::Question, what))) = ended(panics.await) else {
+            panic!("a panic has no answer");
+        };
+        assert!(what.contains("out of its depth"), "{what}");
+        let waits = tokio::spawn(std::future::pending::<Answering>());
+        waits.abort();
+        assert!(ended(waits.await).is_none());
+        let answers = tokio::spawn(async { Ok(vec![1]) });
+        assert!(matches!(ended(answers.await), Some(Ok(rows)) if rows == [1]));
+    }
 }

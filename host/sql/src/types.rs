@@ -2,18 +2,20 @@
 //! and hold NaN for a number like others; BigQuery's do not. Works on a plan as DataFusion made it of a
 //! query, before it changes anything.
 
+mod frames;
 mod operators;
+mod subqueries;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, TableReference, plan_err};
+use datafusion::common::{Column, DFSchema, TableReference, plan_err};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Union,
 };
 
 use super::functions::Kind;
@@ -30,6 +32,7 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
     if matches!(plan, LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(plan));
     }
+    subqueries::stand_alone(&plan)?;
     let schema = merge_schema(&plan.inputs());
     if let LogicalPlan::Join(join) = &plan {
         for (left, right) in &join.on {
@@ -42,8 +45,8 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
             }
         }
     }
-    if let LogicalPlan::Union(union) = &plan {
-        one_type_a_column(&union.inputs)?;
+    if let LogicalPlan::Union(union) = plan {
+        return Ok(Transformed::yes(one_type_a_column(union)?));
     }
     let float = |field: &FieldRef| Kind::of(field.data_type()) == Some(Kind::Float);
     if let LogicalPlan::Distinct(Distinct::All(input)) = &plan
@@ -58,22 +61,24 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
         Vec::new()
     };
     let sorts = matches!(plan, LogicalPlan::Sort(_));
-    plan.map_expressions(|expr| {
+    let checked = plan.map_expressions(|expr| {
         let name = names.save(&expr);
         // A number is grouped with those that are equal, as it is ordered with them.
         let ordered = sorts || group.contains(&expr);
         let expr = checked_expr(expr, &schema)?;
         let expr = if ordered { in_order(expr, &schema)? } else { expr };
         Ok(Transformed::yes(name.restore(expr)))
-    })
+    });
+    // What is above sees the types that there are now.
+    checked?.map_data(LogicalPlan::recompute_schema)
 }
 
-/// Whether the same columns of what is put together have the same types: DataFusion reads the bits of one as
-/// those of the other. BigQuery makes FLOAT64 of INT64, and refuses other pairs.
-fn one_type_a_column(inputs: &[Arc<LogicalPlan>]) -> Result<(), DataFusionError> {
-    let columns = inputs.first().map_or(0, |input| input.schema().fields().len());
-    let mut known: Vec<Option<&DataType>> = vec![None; columns];
-    for input in inputs {
+/// The same columns of what is put together have the same types: DataFusion reads the bits of one as those of the
+/// other. BigQuery makes FLOAT64 of INT64, and refuses other pairs. Nulls without a type get the others'.
+fn one_type_a_column(union: Union) -> Result<LogicalPlan, DataFusionError> {
+    let Union { inputs, schema } = union;
+    let mut known: Vec<Option<&DataType>> = vec![None; schema.fields().len()];
+    for input in &inputs {
         for ((at, first), field) in known.iter_mut().enumerate().zip(input.schema().fields()) {
             let found = field.data_type();
             if found.is_null() {
@@ -89,7 +94,26 @@ fn one_type_a_column(inputs: &[Arc<LogicalPlan>]) -> Result<(), DataFusionError>
             }
         }
     }
-    Ok(())
+    let has_null = |plan: &Arc<LogicalPlan>| {
+        plan.schema().fields().iter().any(|field| field.data_type().is_null())
+    };
+    if !inputs.iter().any(has_null) {
+        return Ok(LogicalPlan::Union(Union { inputs, schema }));
+    }
+    let fields = schema.iter().zip(known).map(|((table, field), known)| {
+        let typed = field.data_type().is_null().then_some(known).flatten();
+        let field = match typed {
+            Some(known) => Arc::new(field.as_ref().clone().with_data_type(known.clone())),
+            None => field.clone(),
+        };
+        (table.cloned(), field)
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
+    let typed = |input: &Arc<LogicalPlan>| {
+        coerce_plan_expr_for_schema(input.as_ref().clone(), &schema).map(Arc::new)
+    };
+    let inputs = inputs.iter().map(typed).collect::<Result<_, DataFusionError>>()?;
+    Ok(LogicalPlan::Union(Union { inputs, schema: Arc::new(schema) }))
 }
 
 /// Rows once, all NaN being one and both zeros.

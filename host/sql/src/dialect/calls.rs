@@ -5,10 +5,10 @@ use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, NullTreatment, ObjectName, WindowType,
+    FunctionArguments, Ident, NullTreatment, ObjectName, Value, WindowType,
 };
 
-use super::listed::{AGGREGATES, Aggregate, INNER, RENAMED, TEMPLATES, TIMED, WINDOWS};
+use super::listed::{AGGREGATES, Aggregate, INNER, RENAMED, TEMPLATES, TIMED, WINDOWS, Windowed};
 use super::syntax::{refused, window};
 use super::trees::{arithmetic, as_number, as_text, call, fill, text};
 use crate::functions;
@@ -69,8 +69,8 @@ pub(super) fn translated(function: &Function) -> Result<Expr, DataFusionError> {
     if let Some(aggregate) = AGGREGATES.iter().find(|aggregate| aggregate.name == name) {
         return aggregated(aggregate, function);
     }
-    if let Some(&(_, least, most)) = WINDOWS.iter().find(|(window, ..)| *window == name) {
-        return windowed(function, &name, least, most);
+    if let Some(window) = WINDOWS.iter().find(|window| window.name == name) {
+        return windowed(function, window);
     }
     let plain = function.over.is_none()
         && function.filter.is_none()
@@ -146,6 +146,12 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
     if distinct && !aggregate.distinct {
         return Err(refused(format!("{name} with DISTINCT")));
     }
+    if let Some(WindowType::WindowSpec(spec)) = &function.over
+        && distinct
+        && !(spec.order_by.is_empty() && spec.window_frame.is_none())
+    {
+        return plan_err!("{name}(DISTINCT …) takes no ORDER BY and no frame in OVER");
+    }
     inner.name = ObjectName::from(vec![Ident::new(aggregate.of)]);
     if name == "COUNT"
         && let [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] = list.args[..]
@@ -188,39 +194,61 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
     if arguments.len() != if name == "STRING_AGG" { 2 } else { 1 } {
         return plan_err!("{name} does not take {} arguments", arguments.len());
     }
+    if distinct && name != "COUNT" {
+        // All NaN are one, and both zeros.
+        arguments[0] = call("sorted", vec![arguments[0].clone()]);
+    }
     // A count of all is of no value: nothing is to be done to it.
     if name != "COUNT" || distinct {
         arguments[0] = fill(aggregate.argument, &arguments[..1])?;
     }
-    list.args =
-        arguments.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
-    match aggregate.answer {
-        "_0" => Ok(Expr::Function(inner)),
-        answer => fill(answer, &[Expr::Function(inner)]),
+    let argument = arguments[0].clone();
+    list.args = arguments.into_iter().map(unnamed).collect();
+    if name == "STDDEV_POP" {
+        return Ok(population(inner, argument));
+    }
+    answered(aggregate.answer, inner)
+}
+
+/// STDDEV_POP: DataFusion's is 0 of one value, whatever it is. A NaN or infinite one is NaN times 0.
+fn population(deviation: Function, argument: Expr) -> Expr {
+    let zero = Expr::Value(Value::Number("0.0".to_owned(), false).into());
+    let mut zeros = deviation.clone();
+    zeros.name = ObjectName::from(vec![Ident::new("sum")]);
+    if let FunctionArguments::List(list) = &mut zeros.args {
+        list.args = vec![unnamed(call("multiply", vec![argument, zero]))];
+    }
+    call("add", vec![Expr::Function(deviation), Expr::Function(zeros)])
+}
+
+fn unnamed(argument: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))
+}
+
+/// What becomes of a function's answer.
+fn answered(template: &str, function: Function) -> Result<Expr, DataFusionError> {
+    match template {
+        "_0" => Ok(Expr::Function(function)),
+        template => fill(template, &[Expr::Function(function)]),
     }
 }
 
-fn windowed(
-    function: &Function,
-    name: &str,
-    least: usize,
-    most: usize,
-) -> Result<Expr, DataFusionError> {
+fn windowed(function: &Function, window: &Windowed) -> Result<Expr, DataFusionError> {
+    let name = window.name;
     let mut inner = checked_window(function)?;
     let FunctionArguments::List(list) = &mut inner.args else { return Err(refused(function)) };
-    if function.over.is_none() {
+    let Some(WindowType::WindowSpec(over)) = &function.over else {
         return plan_err!("{name} wants OVER");
-    }
+    };
     let arguments = expressions(&list.args, name)?;
-    if !(least..=most).contains(&arguments.len()) || list.duplicate_treatment.is_some() {
+    if !window.arguments.contains(&arguments.len()) || list.duplicate_treatment.is_some() {
         return plan_err!("{name} does not take these arguments");
     }
-    let of_frame = matches!(name, "FIRST_VALUE" | "LAST_VALUE" | "NTH_VALUE");
-    if let Some(WindowType::WindowSpec(spec)) = &function.over
-        && spec.window_frame.is_some()
-        && !of_frame
-    {
+    if over.window_frame.is_some() && !window.framed {
         return plan_err!("{name} does not take a frame");
+    }
+    if over.order_by.is_empty() && window.ordered {
+        return plan_err!("{name} wants ORDER BY in its window");
     }
     let numbered = |least: i64| as_number(&arguments[1]).is_some_and(|number| number >= least);
     match name {
@@ -234,12 +262,12 @@ fn windowed(
     }
     for clause in &list.clauses {
         match clause {
-            FunctionArgumentClause::IgnoreOrRespectNulls(_) if of_frame => {}
+            FunctionArgumentClause::IgnoreOrRespectNulls(_) if window.framed => {}
             other => return Err(refused(format!("{name} with {other}"))),
         }
     }
     inner.name = ObjectName::from(vec![Ident::new(name.to_lowercase())]);
-    Ok(Expr::Function(inner))
+    answered(window.answer, inner)
 }
 
 /// A call that may have a window, without what neither BigQuery's have.
@@ -251,8 +279,13 @@ fn checked_window(function: &Function) -> Result<Function, DataFusionError> {
     if !plain {
         return Err(refused(function));
     }
-    if let Some(WindowType::WindowSpec(spec)) = &function.over {
-        window(spec)?;
+    match &function.over {
+        None => {}
+        Some(WindowType::WindowSpec(spec)) => window(spec)?,
+        // What a SELECT defines is in its place already.
+        Some(WindowType::NamedWindow(name)) => {
+            return plan_err!("the window `{name}` is not defined here: WINDOW says what it is");
+        }
     }
     Ok(function.clone())
 }
@@ -282,7 +315,8 @@ mod tests {
         let arguments: Vec<Expr> = (0..4).map(|n| text(n.to_string())).collect();
         let aggregates =
             AGGREGATES.iter().flat_map(|a| [(a.name, 1, a.argument), (a.name, 1, a.answer)]);
-        for (name, count, template) in TEMPLATES.into_iter().chain(aggregates) {
+        let windows = WINDOWS.iter().map(|window| (window.name, 1, window.answer));
+        for (name, count, template) in TEMPLATES.into_iter().chain(aggregates).chain(windows) {
             fill(template, &arguments[..count]).unwrap_or_else(|error| panic!("{name}: {error}"));
             fill(template, &arguments[..count + 1]).expect_err(name);
         }

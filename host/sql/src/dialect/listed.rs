@@ -1,5 +1,7 @@
 //! The functions that are taken, other than those of `functions` by their own names.
 
+use std::ops::RangeInclusive;
+
 /// Functions of a row by other names than in `functions`, where most are.
 pub(super) const RENAMED: [(&str, &str); 14] = [
     ("CEILING", "ceil"),
@@ -94,7 +96,7 @@ const fn aggregate(
 
 pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("ANY_VALUE", "first_value", "_0", "_0", false),
-    aggregate("APPROX_COUNT_DISTINCT", "approx_distinct", "_0", "_0", false),
+    aggregate("APPROX_COUNT_DISTINCT", "approx_distinct", "_0", "cast_int64(_0)", false),
     aggregate("ARRAY_AGG", "array_agg", "_0", "_0", false),
     aggregate("AVG", "avg", "avg_of(_0)", "averaged(_0)", true),
     aggregate("BIT_AND", "bit_and", "_0", "_0", false),
@@ -109,23 +111,50 @@ pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("STDDEV", "stddev", "float_of(_0)", "_0", false),
     aggregate("STDDEV_POP", "stddev_pop", "float_of(_0)", "_0", false),
     aggregate("STDDEV_SAMP", "stddev", "float_of(_0)", "_0", false),
-    aggregate("STRING_AGG", "string_agg", "text_of(_0)", "_0", false),
+    aggregate("STRING_AGG", "string_agg", "text_of(_0)", "cast_string(_0)", false),
     aggregate("SUM", "sum", "sum_of(_0)", "summed(_0)", true),
     aggregate("VAR_SAMP", "var_samp", "float_of(_0)", "_0", false),
 ];
 
-/// Functions of a window, with the least and the most arguments they take.
-pub(super) const WINDOWS: [(&str, usize, usize); 10] = [
-    ("CUME_DIST", 0, 0),
-    ("DENSE_RANK", 0, 0),
-    ("FIRST_VALUE", 1, 1),
-    ("LAG", 1, 3),
-    ("LAST_VALUE", 1, 1),
-    ("LEAD", 1, 3),
-    ("NTH_VALUE", 2, 2),
-    ("PERCENT_RANK", 0, 0),
-    ("RANK", 0, 0),
-    ("ROW_NUMBER", 0, 0),
+/// Whether this is DataFusion's name of an aggregate, as calls are put into its words.
+pub(super) fn is_aggregate(name: &str) -> bool {
+    name == "approx_percentile_cont" || AGGREGATES.iter().any(|aggregate| aggregate.of == name)
+}
+
+/// A function of a window.
+pub(super) struct Windowed {
+    pub(super) name: &'static str,
+    /// The least and the most arguments that it takes.
+    pub(super) arguments: RangeInclusive<usize>,
+    /// What becomes of its answer: numbers of rows are of another type in DataFusion.
+    pub(super) answer: &'static str,
+    /// Whether it wants ORDER BY.
+    pub(super) ordered: bool,
+    /// Whether it takes a frame.
+    pub(super) framed: bool,
+}
+
+const fn windowed(
+    name: &'static str,
+    arguments: RangeInclusive<usize>,
+    answer: &'static str,
+    ordered: bool,
+    framed: bool,
+) -> Windowed {
+    Windowed { name, arguments, answer, ordered, framed }
+}
+
+pub(super) const WINDOWS: [Windowed; 10] = [
+    windowed("CUME_DIST", 0..=0, "_0", true, false),
+    windowed("DENSE_RANK", 0..=0, "cast_int64(_0)", true, false),
+    windowed("FIRST_VALUE", 1..=1, "_0", false, true),
+    windowed("LAG", 1..=3, "_0", true, false),
+    windowed("LAST_VALUE", 1..=1, "_0", false, true),
+    windowed("LEAD", 1..=3, "_0", true, false),
+    windowed("NTH_VALUE", 2..=2, "_0", false, true),
+    windowed("PERCENT_RANK", 0..=0, "_0", true, false),
+    windowed("RANK", 0..=0, "cast_int64(_0)", true, false),
+    windowed("ROW_NUMBER", 0..=0, "cast_int64(_0)", false, false),
 ];
 
 /// Where a function has a unit of time, an INTERVAL, and dates or timestamps that may be written as texts.

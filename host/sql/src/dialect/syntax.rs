@@ -4,7 +4,7 @@
 use datafusion::common::plan_datafusion_err;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Distinct, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, NamedWindowExpr,
+    Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause,
     OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
     TableAliasColumnDef, TableFactor, TableWithJoins, WildcardAdditionalOptions, WindowFrameBound,
@@ -55,7 +55,12 @@ pub(super) fn query(query: &Query) -> Checked {
         only(order_by.interpolate.is_none(), "INTERPOLATE")?;
         match &order_by.kind {
             OrderByKind::All(_) => return Err(refused("ORDER BY ALL")),
-            OrderByKind::Expressions(orders) => orders_by(orders)?,
+            OrderByKind::Expressions(orders) => {
+                orders_by(orders)?;
+                for order in orders {
+                    no_parameter(&order.expr, "ORDER BY")?;
+                }
+            }
         }
     }
     set(body)
@@ -118,8 +123,8 @@ pub(super) fn select(select: &Select) -> Checked {
         sort_by,
         having: _,
         named_window,
-        qualify: _,
-        window_before_qualify: _,
+        qualify,
+        window_before_qualify,
         value_table_mode,
         flavor,
     } = select;
@@ -137,12 +142,15 @@ pub(super) fn select(select: &Select) -> Checked {
     only(value_table_mode.is_none(), "SELECT AS STRUCT or AS VALUE")?;
     only(matches!(flavor, SelectFlavor::Standard), "FROM before SELECT")?;
     match group_by {
-        GroupByExpr::Expressions(_, modifiers) if modifiers.is_empty() => {}
+        GroupByExpr::Expressions(keys, modifiers) if modifiers.is_empty() => {
+            keys.iter().try_for_each(|key| no_parameter(key, "GROUP BY"))?;
+        }
         _ => return Err(refused("GROUP BY ALL or WITH")),
     }
     for item in projection {
         match item {
-            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
+            SelectItem::UnnamedExpr(_) => {}
+            SelectItem::ExprWithAlias { alias, .. } => name(alias)?,
             SelectItem::ExprWithAliases { .. } => return Err(refused("an alias of several names")),
             SelectItem::Wildcard(options) => wildcard(options)?,
             SelectItem::QualifiedWildcard(of, options) => {
@@ -152,11 +160,8 @@ pub(super) fn select(select: &Select) -> Checked {
             }
         }
     }
-    for definition in named_window {
-        if let NamedWindowExpr::WindowSpec(spec) = &definition.1 {
-            window(spec)?;
-        }
-    }
+    only(named_window.is_empty(), "WINDOW")?;
+    only(!window_before_qualify || qualify.is_none(), "WINDOW before QUALIFY")?;
     from.iter().try_for_each(joined)
 }
 
@@ -244,7 +249,29 @@ pub(super) fn table(table: &TableFactor) -> Checked {
 
 fn alias_of(alias: Option<&TableAlias>) -> Checked {
     let plain = alias.is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
-    only(plain, "names of columns in an alias")
+    only(plain, "names of columns in an alias")?;
+    alias.map_or(Ok(()), |alias| name(&alias.name))
+}
+
+/// A name that is given: what stands in quotation marks is a text, and no name.
+fn name(given: &Ident) -> Checked {
+    match given.quote_style {
+        Some('\'' | '"') => Err(plan_datafusion_err!(
+            "{given} is a text, and no name: write it without marks, or in backticks"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A parameter by itself is no ordinal, which it would be once its number is in its place.
+fn no_parameter(expr: &Expr, what: &str) -> Checked {
+    match expr {
+        Expr::Nested(inner) => no_parameter(inner, what),
+        Expr::Identifier(name) if name.value.starts_with('@') => {
+            Err(plan_datafusion_err!("{what} does not take the parameter `{name}` by itself"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The alias of UNNEST is the name of its column, and not of its table alone.
@@ -255,10 +282,16 @@ pub(super) fn name_element(table: &mut TableFactor) {
     }
 }
 
-/// A window: of rows, or of all peers.
+/// A window: of rows, or of all peers. What it names is in its place already.
 pub(super) fn window(spec: &WindowSpec) -> Checked {
+    if let Some(name) = &spec.window_name {
+        return Err(plan_datafusion_err!("the window `{name}` is not defined here"));
+    }
     orders_by(&spec.order_by)?;
     let Some(frame) = &spec.window_frame else { return Ok(()) };
+    let unbounded = matches!(frame.start_bound, WindowFrameBound::Preceding(None))
+        && matches!(frame.end_bound, Some(WindowFrameBound::Following(None)));
+    only(unbounded || !spec.order_by.is_empty(), "a frame without ORDER BY")?;
     let counted = |bound: &WindowFrameBound| {
         matches!(bound, WindowFrameBound::Preceding(Some(_)) | WindowFrameBound::Following(Some(_)))
     };

@@ -20,6 +20,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, DataFusionError> {
         .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| plan_datafusion_err!("{error}"))?;
+    let tokens = apart(tokens)?;
     let read = |TokenWithSpan { token, span }| -> Result<TokenWithSpan, DataFusionError> {
         let begins = || {
             let line = sql.lines().nth(span.start.line as usize - 1)?;
@@ -30,6 +31,72 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, DataFusionError> {
     let mut tokens: Vec<TokenWithSpan> = tokens.into_iter().map(read).collect::<Result<_, _>>()?;
     name_safe(&mut tokens);
     Ok(tokens)
+}
+
+/// The tokens, none of them a literal that runs into a word or another literal: those would be an alias. `0X` begins
+/// a number as `0x` does.
+fn apart(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, DataFusionError> {
+    let mut apart: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if let Some(last) = apart.last_mut()
+            && let (Token::Number(zero, false), Token::Word(word)) = (&last.token, &token.token)
+            && zero == "0"
+            && word.quote_style.is_none()
+            && let Some(digits) = word.value.strip_prefix('X')
+        {
+            last.token = Token::HexStringLiteral(digits.to_owned());
+            last.span.end = token.span.end;
+            continue;
+        }
+        if let [.., last] = &apart[..]
+            && runs_into(&last.token, &token.token)
+            && !is_of_name(&apart)
+        {
+            let (last, next) = (&last.token, &token.token);
+            return Err(plan_datafusion_err!(
+                "`{last}{next}`: a literal wants white space behind it"
+            ));
+        }
+        apart.push(token);
+    }
+    Ok(apart)
+}
+
+fn runs_into(literal: &Token, next: &Token) -> bool {
+    let number = matches!(literal, Token::Number(..) | Token::HexStringLiteral(_));
+    match next {
+        // `'a'AND` is read as it is meant.
+        Token::Word(word) => number || (is_text(literal) && word.keyword == Keyword::NoKeyword),
+        Token::Number(..) | Token::HexStringLiteral(_) => number || is_text(literal),
+        next => (number || is_text(literal)) && is_text(next),
+    }
+}
+
+fn is_text(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::SingleQuotedString(_)
+            | Token::DoubleQuotedString(_)
+            | Token::TripleSingleQuotedString(_)
+            | Token::TripleDoubleQuotedString(_)
+            | Token::SingleQuotedRawStringLiteral(_)
+            | Token::DoubleQuotedRawStringLiteral(_)
+            | Token::TripleSingleQuotedRawStringLiteral(_)
+            | Token::TripleDoubleQuotedRawStringLiteral(_)
+            | Token::SingleQuotedByteStringLiteral(_)
+            | Token::DoubleQuotedByteStringLiteral(_)
+            | Token::TripleSingleQuotedByteStringLiteral(_)
+            | Token::TripleDoubleQuotedByteStringLiteral(_)
+    )
+}
+
+/// Whether the last token is of a name with a dash, such as the project of `my-project-1.dataset.table`.
+fn is_of_name(tokens: &[TokenWithSpan]) -> bool {
+    let [.., word, dash, number] = tokens else { return false };
+    matches!(
+        (&word.token, &dash.token, &number.token),
+        (Token::Word(_), Token::Minus, Token::Number(number, false)) if number.ends_with('.')
+    )
 }
 
 /// What stands behind `SAFE.` is a name, also where the parser knows a syntax of its own for the function.
@@ -45,6 +112,15 @@ fn name_safe(tokens: &mut [TokenWithSpan]) {
     }
 }
 
+/// They stand in literals with three quotation marks alone.
+const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+
+fn line_break() -> DataFusionError {
+    plan_datafusion_err!(
+        "a literal with a line break wants three quotation marks around it, or `\\n`"
+    )
+}
+
 fn literal(token: Token, begins: impl Fn() -> Option<char>) -> Result<Token, DataFusionError> {
     let text = |text: String, quote| Ok(Token::SingleQuotedString(unescaped_text(&text, quote)?));
     let bytes = |text: String, quote| {
@@ -57,6 +133,11 @@ fn literal(token: Token, begins: impl Fn() -> Option<char>) -> Result<Token, Dat
         Token::DoubleQuotedString(raw) => text(raw, Some('"')),
         Token::TripleSingleQuotedString(raw) | Token::TripleDoubleQuotedString(raw) => {
             text(raw, None)
+        }
+        Token::SingleQuotedRawStringLiteral(raw) | Token::DoubleQuotedRawStringLiteral(raw)
+            if raw.contains(LINE_BREAKS) =>
+        {
+            Err(line_break())
         }
         Token::SingleQuotedRawStringLiteral(raw)
         | Token::DoubleQuotedRawStringLiteral(raw)
@@ -121,6 +202,9 @@ fn unescaped(raw: &str, quote: Option<char>, of: Of) -> Result<Vec<u32>, DataFus
                 "a doubled quotation mark is no mark in BigQuery: write `\\{character}`"
             ));
         }
+        if quote.is_some() && LINE_BREAKS.contains(&character) {
+            return Err(line_break());
+        }
         if character != '\\' {
             match of {
                 Of::Text => codes.push(u32::from(character)),
@@ -159,4 +243,41 @@ fn unescaped(raw: &str, quote: Option<char>, of: Of) -> Result<Vec<u32>, DataFus
         })?);
     }
     Ok(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(sql: &str) -> String {
+        tokens(sql).expect_err(sql).to_string()
+    }
+
+    #[test]
+    fn a_line_break_stands_between_three_marks_alone() {
+        for sql in ["'a\nb'", "\"a\r\nb\"", "r'a\nb'", "b'a\nb'", "'a\\\nb'"] {
+            let error = error(sql);
+            assert!(error.contains("line break") || error.contains("escape"), "{sql}: {error}");
+        }
+        for sql in ["'''a\nb'''", "\"\"\"a\nb\"\"\"", "r'''a\nb'''", "b'''a\nb'''"] {
+            assert!(tokens(sql).is_ok(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_literal_ends_before_what_follows() {
+        for sql in
+            ["10x", "1_000", "0x1_0", "0XFFg", "1.5.5", "1e5e5", "'a'b", "'a'\"b\"", "1'a'", "'a'1"]
+        {
+            assert!(error(sql).contains("white space"), "{sql}");
+        }
+        for sql in
+            ["10 x", "x10", "x = 'a'AND y", "DATE'2026-01-01'", "(1)x", "1/**/x", "1. + .5", "1-2"]
+        {
+            assert!(tokens(sql).is_ok(), "{sql}");
+        }
+        assert!(tokens("SELECT 1 FROM my-project-1.dataset.table").is_ok());
+        let read = |sql| tokens(sql).map(|tokens| tokens[0].token.clone());
+        assert_eq!(read("0XfF").unwrap(), Token::Number("255".to_owned(), false));
+    }
 }

@@ -7,6 +7,7 @@ use super::calendar::checked_day;
 use super::cells::{Date, Day, Float, Int};
 use super::kind::Kind;
 use super::numeric::{self, as_floats, by_literal};
+use super::rounding::{at_digit, rounded, truncated};
 use super::scalar::{Answer, Cell, Form, Named, Wrong, map1, map2};
 
 const F: &[Kind] = &[Kind::Float];
@@ -222,7 +223,7 @@ pub(super) static ALL: &[Named] = &[
             }),
             Form::new(FI, Kind::Float, |a, safe| {
                 map2::<Float, Int, f64>(a, safe, |x, n| {
-                    finite(at_digit(x, n, f64::round), &[x], "ROUND")
+                    finite(at_digit(x, n, rounded), &[x], "ROUND")
                 })
             }),
             numeric::ROUND,
@@ -236,7 +237,7 @@ pub(super) static ALL: &[Named] = &[
                 map1::<Float, f64>(a, safe, |x| Ok(Some(x.trunc())))
             }),
             Form::new(FI, Kind::Float, |a, safe| {
-                map2::<Float, Int, f64>(a, safe, |x, n| Ok(Some(at_digit(x, n, f64::trunc))))
+                map2::<Float, Int, f64>(a, safe, |x, n| Ok(Some(at_digit(x, n, truncated))))
             }),
             numeric::TRUNC,
             numeric::TRUNC_AT,
@@ -361,18 +362,4 @@ fn pow(x: f64, y: f64) -> Cell<f64> {
         return Err(Wrong(format!("POW is not defined for {x} and {y}")));
     }
     finite(x.powf(y), &[x, y], "POW")
-}
-
-/// Rounds at the nth digit after the point, or before it where n is negative.
-fn at_digit(x: f64, n: i64, round: fn(f64) -> f64) -> f64 {
-    // Beyond this many digits there is nothing to round, or nothing left.
-    let digits = n.clamp(-400, 400) as i32;
-    let factor = 10f64.powi(digits.abs());
-    match (digits >= 0, factor.is_finite()) {
-        (true, true) if (x * factor).is_finite() => round(x * factor) / factor,
-        (true, _) => x,
-        (false, true) => round(x / factor) * factor,
-        (false, false) if x.is_finite() => 0.0,
-        (false, false) => x,
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::common::plan_err;
@@ -85,13 +85,16 @@ fn base64(values: &ArrayRef) -> Result<StringArray, ArrowError> {
 /// As BigQuery does: nulls are `null`, within a record too.
 fn json(values: &ArrayRef) -> Result<StringArray, ArrowError> {
     let field = Arc::new(Field::new("value", values.data_type().clone(), true));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let options = EncoderOptions::default()
+        .with_explicit_nulls(true)
+        .with_encoder_factory(Arc::new(WholeNumbers));
     let mut encoder = make_encoder(&field, values, &options)?;
     let mut texts = StringBuilder::new();
     let mut text = Vec::new();
     for row in 0..values.len() {
         text.clear();
-        if values.is_null(row) {
+        // Without a type there is no encoder that takes nulls, nor a null that is marked.
+        if values.data_type().is_null() || values.is_null(row) {
             text.extend(b"null");
         } else {
             encoder.encode(row, &mut text);
@@ -100,6 +103,34 @@ fn json(values: &ArrayRef) -> Result<StringArray, ArrowError> {
         texts.append_value(text.map_err(|error| ArrowError::JsonError(error.to_string()))?);
     }
     Ok(texts.finish())
+}
+
+/// Whole numbers as BigQuery writes them: those that a FLOAT64 may not hold are texts.
+#[derive(Debug)]
+struct WholeNumbers;
+
+impl EncoderFactory for WholeNumbers {
+    fn make_default_encoder<'a>(
+        &self,
+        _: &'a FieldRef,
+        values: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        Ok(values.as_primitive_opt::<Int64Type>().map(|numbers| {
+            NullableEncoder::new(Box::new(WholeNumber(numbers)), numbers.nulls().cloned())
+        }))
+    }
+}
+
+struct WholeNumber<'a>(&'a Int64Array);
+
+impl Encoder for WholeNumber<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+        let number = self.0.value(row);
+        let mark = if number.unsigned_abs() > EXACT { "\"" } else { "" };
+        out.extend(format!("{mark}{number}{mark}").bytes());
+    }
 }
 
 fn is_bytes(kind: &DataType) -> bool {
@@ -151,6 +182,30 @@ mod tests {
         let texts = json(&values).unwrap();
         let wanted = [r#"[{"key":"k0","value":"v\"1"},{"key":"k1","value":null}]"#, "[]", "null"];
         assert_eq!(texts, StringArray::from(wanted.to_vec()));
+    }
+
+    #[test]
+    fn whole_numbers_that_a_float_may_not_hold_are_texts() {
+        let most = 1_i64 << 53;
+        let numbers = [most, most + 1, -most, -most - 1, i64::MIN];
+        let wanted = [
+            "9007199254740992",
+            r#""9007199254740993""#,
+            "-9007199254740992",
+            r#""-9007199254740993""#,
+            r#""-9223372036854775808""#,
+        ];
+        let values: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        assert_eq!(json(&values).unwrap(), StringArray::from(wanted.to_vec()));
+        let lists = arrow::array::ListArray::from_iter_primitive::<Int64Type, _, _>([
+            Some(vec![Some(1), None, Some(most + 1)]),
+            None,
+        ]);
+        let values: ArrayRef = Arc::new(lists);
+        let wanted = [r#"[1,null,"9007199254740993"]"#, "null"];
+        assert_eq!(json(&values).unwrap(), StringArray::from(wanted.to_vec()));
+        let nulls = arrow::array::new_null_array(&DataType::Null, 2);
+        assert_eq!(json(&nulls).unwrap(), StringArray::from(vec!["null", "null"]));
     }
 
     #[test]

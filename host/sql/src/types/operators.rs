@@ -10,6 +10,7 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
 use datafusion::scalar::ScalarValue;
 
+use super::frames;
 use crate::functions::{self, Kind};
 
 /// An expression over columns with BigQuery's operators.
@@ -97,6 +98,10 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
         }
         Expr::WindowFunction(window) => {
             let WindowFunction { fun, mut params } = *window;
+            if let ("lag" | "lead", [value, _, default]) = (fun.name(), &mut params.args[..]) {
+                one_type([value, default].into_iter(), schema, "LAG or LEAD")?;
+            }
+            let fun = frames::recomputed(fun, &params, schema)?;
             for Sort { expr, .. } in &mut params.order_by {
                 *expr = in_order(expr.clone(), schema)?;
             }
@@ -292,7 +297,7 @@ pub(super) fn is_same(one: &DataType, other: &DataType) -> bool {
     }
 }
 
-/// Answers of one type; INT64 beside FLOAT64 or NUMERIC becomes such.
+/// Values of one type; INT64 beside FLOAT64 or NUMERIC becomes such.
 fn one_type<'a>(
     answers: impl Iterator<Item = &'a mut Expr>,
     schema: &DFSchema,
@@ -303,7 +308,11 @@ fn one_type<'a>(
     let types: Vec<DataType> = types.collect::<Result<_, DataFusionError>>()?;
     let mut known = types.iter().filter(|found| !found.is_null());
     let is_among = |kind| types.iter().any(|found| Kind::of(found) == Some(kind));
-    let wide = if is_among(Kind::Numeric) { Kind::Numeric } else { Kind::Float };
+    let (wide, cast) = if is_among(Kind::Numeric) {
+        (Kind::Numeric, "cast_numeric")
+    } else {
+        (Kind::Float, "cast_float64")
+    };
     let number = |of: &DataType| Kind::of(of).is_some_and(|of| of == Kind::Int || of == wide);
     if let Some(first) = known.next()
         && let Some(found) =
@@ -312,10 +321,10 @@ fn one_type<'a>(
         let (first, found) = (Kind::name_of(first), Kind::name_of(found));
         return plan_err!("{what} gives one type, not {first} and {found}: CAST one of them");
     }
-    if wide == Kind::Numeric {
+    if is_among(wide) {
         for (answer, found) in answers.iter_mut().zip(&types) {
             if Kind::of(found) == Some(Kind::Int) {
-                **answer = call("cast_numeric", vec![std::mem::take(&mut **answer)])?;
+                **answer = call(cast, vec![std::mem::take(&mut **answer)])?;
             }
         }
     }
