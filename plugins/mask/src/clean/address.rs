@@ -3,16 +3,20 @@
 //!
 //! Versions look like addresses of IPv4. They are told by what stands before them, as in `Chrome/1.2.3.4`,
 //! `v1.2.3.4` or `version: 1.2.3.4`, by a fifth number, a word right behind them (`1.2.3.4-beta`) and a zero
-//! in front. What looks like an address of IPv6 without a digit is a path in code (`dead::beef`), and eight
+//! in front; what has a port behind it (`shop.example.com/203.0.113.9:443`) is none. What looks like an address of IPv6 without a digit is a path in code (`dead::beef`), and eight
 //! pairs of digits are a hardware address.
 
 use std::net::Ipv6Addr;
+use std::ops::Range;
 
 use super::names::{self, Holds};
 use super::span::{Mark, Span};
 
-/// Longer than any address of IPv6.
-const MAX_V6: usize = 45;
+/// Longer than any address of IPv6 with a sign on either side and a port.
+const MAX_V6: usize = 53;
+
+/// The longest port.
+const MAX_PORT: usize = 5;
 
 /// More letters than there are in a word that announces a version.
 const MAX_WORD: usize = 16;
@@ -34,8 +38,8 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
         let follows_word = text.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
         let part = &text[at..end];
         let known = spans.len();
-        if !follows_word && let Some(length) = v6_length(part) {
-            spans.push(with_brackets(text, at, at + length));
+        if !follows_word && let Some(v6) = v6(part) {
+            spans.push(with_brackets(text, at + v6.start, at + v6.end));
         } else {
             v4s(text, at, end, spans);
         }
@@ -48,21 +52,41 @@ fn is_part(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
 }
 
-/// How much of this is an address of IPv6: without the sign at the end of a sentence.
-fn v6_length(part: &[u8]) -> Option<usize> {
-    if part.len() > MAX_V6 + 2 || memchr::memchr(b':', part).is_none() {
+/// Where in this there is an address of IPv6: without the sign at the end of a sentence, a port, or the colon
+/// in front of it.
+fn v6(part: &[u8]) -> Option<Range<usize>> {
+    if part.len() > MAX_V6 || memchr::memchr(b':', part).is_none() {
         return None;
     }
-    let mut text = std::str::from_utf8(part).ok()?;
+    let part = std::str::from_utf8(part).ok()?;
+    let (start, text) = match part.strip_prefix(':') {
+        Some(rest) if !rest.starts_with(':') || rest.starts_with("::") => (1, rest),
+        _ => (0, part),
+    };
+    let address = parsed(text)?;
+    let is_code = !address.bytes().any(|b| b.is_ascii_digit());
+    let is_hardware =
+        address.split(':').count() == 8 && address.split(':').all(|group| group.len() == 2);
+    (!is_code && !is_hardware).then(|| start..start + address.len())
+}
+
+/// The address of IPv6 that a text is but for signs and a port behind it.
+fn parsed(mut text: &str) -> Option<&str> {
+    let is_address = |text: &&str| text.parse::<Ipv6Addr>().is_ok();
     loop {
-        if text.parse::<Ipv6Addr>().is_ok() {
-            let is_code = !text.bytes().any(|b| b.is_ascii_digit());
-            let is_hardware =
-                text.split(':').count() == 8 && text.split(':').all(|group| group.len() == 2);
-            return (!is_code && !is_hardware).then_some(text.len());
+        let address = Some(text).filter(is_address);
+        if let Some(address) = address.or_else(|| without_port(text).filter(is_address)) {
+            return Some(address);
         }
         text = text.strip_suffix(['.', ':'])?;
     }
+}
+
+/// The text before `:443` or `.443` at its end.
+fn without_port(text: &str) -> Option<&str> {
+    let before = text.trim_end_matches(|char: char| char.is_ascii_digit());
+    let is_port = (1..=MAX_PORT).contains(&(text.len() - before.len()));
+    before.strip_suffix([':', '.']).filter(|_| is_port)
 }
 
 /// The address with the brackets around it, and with its zone.
@@ -113,7 +137,23 @@ fn is_version(before: &[u8], after: &[u8]) -> bool {
         _ => false,
     };
     // A number before the four.
-    goes_on || before.ends_with(b".") || is_product(before) || announces_version(before)
+    goes_on
+        || before.ends_with(b".")
+        || !is_port(after) && (is_product(before) || announces_version(before))
+}
+
+/// Whether the text begins with a port, and with neither a line and a column nor more of a version.
+fn is_port(text: &[u8]) -> bool {
+    let [b':', port @ ..] = text else {
+        return [&b" (port"[..], b"+(port"].iter().any(|port| text.starts_with(port));
+    };
+    let digits = port.iter().take_while(|b| b.is_ascii_digit()).count();
+    let goes_on = match &port[digits..] {
+        [b':' | b'.', b, ..] => b.is_ascii_digit(),
+        [b, ..] => b.is_ascii_alphanumeric() || *b == b'_',
+        [] => false,
+    };
+    (1..=MAX_PORT).contains(&digits) && !goes_on
 }
 
 /// Whether the text ends with a name and a slash, as in `Chrome/`, that are not of a path.
@@ -170,6 +210,32 @@ mod tests {
                 ("from:2001:db8::1.", "from:[ip]."),
                 ("2001%3Adb8%3A%3A1", "[ip]"),
                 ("q=seen+203.0.113.9+twice", "q=seen+[ip]+twice"),
+                (
+                    "Failed to connect to shop.example.com/203.0.113.9:443",
+                    "Failed to connect to shop.example.com/[ip]:443",
+                ),
+                ("db-1.internal/10.1.2.3:5432 is away", "db-1.internal/[ip]:5432 is away"),
+                ("node-1/10.1.2.3:9092.", "node-1/[ip]:9092."),
+                (
+                    "to shop/203.0.113.9 (port 443) from /10.0.0.5 (port 51234) after 10 ms",
+                    "to shop/[ip] (port 443) from /[ip] (port 51234) after 10 ms",
+                ),
+                (r#"{"m":"a.example\/203.0.113.9:443"}"#, r#"{"m":"a.example\/[ip]:443"}"#),
+                ("a.example%2F203.0.113.9%3A443", "a.example%2F[ip]%3A443"),
+                ("server 203.0.113.9:443, v=203.0.113.9:80", "server [ip]:443, v=[ip]:80"),
+                ("2001:db8:85a3:8d3:1319:8a2e:370:7348:51234", "[ip]:51234"),
+                ("2001:db8:85a3:8d3:1319:8a2e:370:7348.51234 >", "[ip].51234 >"),
+                ("2001:db8::1.443", "[ip].443"),
+                ("fe80::1.443: refused", "[ip].443: refused"),
+                ("::ffff:192.0.2.57:443", "[ip]:443"),
+                ("::ffff:192.0.2.57.443.", "[ip].443."),
+                (
+                    "\u{5730}\u{5740}\u{ff1a}2001:db8:85a3::7348, x",
+                    "\u{5730}\u{5740}\u{ff1a}[ip], x",
+                ),
+                ("\u{90ae}\u{ff1a}::ffff:192.0.2.57", "\u{90ae}\u{ff1a}[ip]"),
+                ("\u{ff1a}192.0.2.57", "\u{ff1a}[ip]"),
+                (":2001:db8::1", ":[ip]"),
             ],
         );
     }
@@ -201,6 +267,13 @@ mod tests {
             "a::b",
             "::",
             "1:2",
+            "Foo/1.2.3.4:10:20",
+            "Foo/1.2.3.4:10.5",
+            "0.1.2.3.4:80",
+            "dead::beef.12",
+            "00:11:22:33:44:55:66:77:88",
+            "10:20:30:40:50",
+            ":1:2:3",
         ] {
             check_clean_of(Kind::Ip, &[(text, text)]);
         }

@@ -55,10 +55,16 @@ fn quoted_start(text: View<'_>, closing: usize) -> Option<usize> {
         .rev()
         .find(|at| text.bytes()[*at] == b'"' && text.level(*at).closes(level))?;
     let (before, name) = (&text.bytes()[..start], &text.bytes()[start + 1..closing]);
-    let ends_word = before.last().is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
+    let ends_word = last_char(before).is_some_and(char::is_alphanumeric);
     let is_json =
         |b: &u8| matches!(b, b',' | b':' | b'[' | b']' | b'{' | b'}') || b.is_ascii_whitespace();
     (!ends_word && !name.iter().all(is_json) && !name.contains(&b'\n')).then_some(start)
+}
+
+/// The character that the text ends with.
+fn last_char(text: &[u8]) -> Option<char> {
+    let start = text.iter().rposition(|b| !matches!(b, 0x80..=0xBF))?;
+    std::str::from_utf8(&text[start..]).ok()?.chars().next()
 }
 
 fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize> {
@@ -140,6 +146,16 @@ mod tests {
             ("'ada@example.com'", "'[email]'"),
             ("user%EF%BC%A0example.com", "[email]"),
             ("q=mail%3A+ada%40example.com", "q=mail%3A+[email]"),
+            ("\u{ab}\"ada b\"@example.com\u{bb}", "\u{ab}[email]"),
+            ("\u{201c}\"ada b\"@example.com", "\u{201c}[email]"),
+            ("\u{1f4e7}\"ada b\"@example.com", "\u{1f4e7}[email]"),
+            ("\u{3000}\"ada b\"@example.com", "\u{3000}[email]"),
+            ("jos&eacute;.garc&iacute;a@example.es", "[email]"),
+            ("m&uuml;ller@example.de", "[email]"),
+            ("ada&#64example.com", "[email]"),
+            ("/p?m=ada&#64example.com", "/p?m=[email]"),
+            ("ada&commat;mail&ndash;server.example.com", "[email]"),
+            ("x@y&shy;.io, y@&zwnj;z.io", "[email], [email]"),
         ]);
     }
 
@@ -161,6 +177,7 @@ mod tests {
             "q=follow+%40ada.example",
             "%7B%22m%22%3A%22%40media%20screen%22%7D",
             r#"{"m":"@ada.example","n"#,
+            "\u{e9}\"b\"@example.com, \"",
         ] {
             check_clean(&[(text, text)]);
         }

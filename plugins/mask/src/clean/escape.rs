@@ -2,14 +2,19 @@
 //!
 //! - `%XX`, encoded any number of times (`%2540`), and `%uXXXX`.
 //! - `\uXXXX`, `\xXX`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
-//! - `&#64;`, `&#x40;` and the names of signs that matter (`&commat;`), with any number of `amp;`.
+//! - `&#64;`, `&#x40;` and the names of signs and letters (`&commat;`), with any number of `amp;`.
 //! - Full-width letters and digits (`＠`), Arabic, Persian and Devanagari digits, typographic spaces and
-//!   dashes; what is not seen (zero-width spaces, direction marks) goes.
+//!   hyphens; what is not seen (zero-width spaces, direction marks) goes.
+//! - Dashes, between digits, an en dash between letters too. Elsewhere they stand between words
+//!   (`call me—415-555-0132`), and stay what they are: that is no hyphen of a number.
 //!
 //! Not base64, quoted-printable or `+` for a space: whether that is meant cannot be told from the text,
 //! and the finders take `+` for a space where it makes sense.
 
+mod references;
+
 use super::view::{Decoded, Level, View};
+use references::reference;
 
 /// What an escape stands for.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +93,7 @@ fn each(text: &[u8], mut act: impl FnMut(usize, &Escape) -> bool) {
     let mut at = 0;
     while let Some(next) = text[at..].iter().position(|b| BEGINS[usize::from(*b)]) {
         at += next;
-        match escape(&text[at..]) {
+        match escape(text, at) {
             Ok(escape) => {
                 if !act(at, &escape) {
                     return;
@@ -119,14 +124,47 @@ static BEGINS: [bool; 256] = {
     begins
 };
 
-/// The escape that the text begins with, or how many bytes begin none.
-fn escape(text: &[u8]) -> Result<Escape, usize> {
+/// The escape that begins at a place of the text, or how many bytes begin none.
+fn escape(text: &[u8], at: usize) -> Result<Escape, usize> {
+    let (before, text) = text.split_at(at);
     match text {
         [b'%', rest @ ..] => percent(rest).ok_or(1),
         [b'\\', ..] => backslash(text),
         [b'&', rest @ ..] => entity(rest).ok_or(1),
+        [0xE2, 0x80, dash @ 0x93..=0x95, rest @ ..] => {
+            let is_hyphen = joins(before, rest, *dash == 0x93);
+            is_hyphen.then(|| Escape::byte(3, b'-', Level::default())).ok_or(3)
+        }
         _ => sign(text).ok_or(1),
     }
+}
+
+/// Whether a dash between these texts is a hyphen: with digits on both sides, and a space at most on either. A
+/// short one is taken for it between letters too.
+fn joins(before: &[u8], after: &[u8], is_short: bool) -> bool {
+    let letters = (before.last(), after.first());
+    let are_letters =
+        matches!(letters, (Some(a), Some(b)) if a.is_ascii_alphabetic() && b.is_ascii_alphabetic());
+    let (before, after) = match (before, after) {
+        // Spaces of a form.
+        ([before @ .., b'+'], [b'+', after @ ..]) => (before, after),
+        _ => {
+            (before.strip_suffix(b" ").unwrap_or(before), after.strip_prefix(b" ").unwrap_or(after))
+        }
+    };
+    let ends_number = matches!(
+        before,
+        [.., b'0'..=b'9' | b')']
+            | [.., 0xD9, 0xA0..=0xA9]
+            | [.., 0xDB, 0xB0..=0xB9]
+            | [.., 0xE0, 0xA5, 0xA6..=0xAF]
+            | [.., 0xEF, 0xBC, 0x90..=0x99]
+    );
+    let begins_number = match after {
+        [b'0'..=b'9' | b'(', ..] => true,
+        after => sign(after).is_some_and(|sign| sign.bytes[0].is_ascii_digit()),
+    };
+    is_short && are_letters || ends_number && begins_number
 }
 
 fn percent(mut text: &[u8]) -> Option<Escape> {
@@ -176,31 +214,6 @@ fn entity(text: &[u8]) -> Option<Escape> {
     (amps > 0).then(|| Escape::byte(1 + amps, b'&', Level::default()))
 }
 
-/// The character that `#64;`, `#x40;` or a name stands for, and how long that is.
-fn reference(text: &[u8]) -> Option<(u32, usize)> {
-    /// The longest that is looked at: `#x0000040;`.
-    const MAX: usize = 10;
-    let length = text.iter().take(MAX).position(|b| *b == b';')?;
-    let name = std::str::from_utf8(&text[..length]).ok()?;
-    let code = match name {
-        "commat" => u32::from('@'),
-        "plus" => u32::from('+'),
-        "equals" => u32::from('='),
-        "colon" => u32::from(':'),
-        "period" => u32::from('.'),
-        "quot" => u32::from('"'),
-        "apos" => u32::from('\''),
-        "lt" => u32::from('<'),
-        "gt" => u32::from('>'),
-        "nbsp" => u32::from(' '),
-        _ => match name.strip_prefix('#')?.split_at_checked(1)? {
-            ("x" | "X", digits) => u32::from_str_radix(digits, 16).ok()?,
-            _ => name[1..].parse().ok()?,
-        },
-    };
-    Some((code, length + 1))
-}
-
 /// Signs of other scripts that stand for one of ASCII, or for nothing.
 fn sign(text: &[u8]) -> Option<Escape> {
     let ascii = |byte| Some(Escape::byte(3, byte, Level::default()));
@@ -212,9 +225,10 @@ fn sign(text: &[u8]) -> Option<Escape> {
         [0xDB, byte @ 0xB0..=0xB9, ..] => Some(Escape::byte(2, byte - 0x80, Level::default())),
         [0xE0, 0xA5, byte @ 0xA6..=0xAF, ..] => ascii(byte - 0x76),
         [0xE2, 0x80, 0x80..=0x8A | 0xAF, ..] => ascii(b' '),
-        [0xE2, 0x80, 0x90..=0x95, ..] | [0xE2, 0x88, 0x92, ..] => ascii(b'-'),
+        [0xE2, 0x80, 0x90..=0x92, ..] | [0xE2, 0x88, 0x92, ..] => ascii(b'-'),
         [0xE2, 0x80, 0x8B..=0x8F | 0xAA..=0xAE, ..]
-        | [0xE2, 0x81, 0xA0, ..]
+        | [0xE2, 0x81, 0xA0 | 0xA6..=0xA9, ..]
+        | [0xEF, 0xB8, 0x80..=0x8F, ..]
         | [0xEF, 0xBB, 0xBF, ..] => unseen(3),
         [0xEF, 0xBC, byte @ 0x81..=0xBF, ..] => ascii(byte - 0x60),
         [0xEF, 0xBD, byte @ 0x80..=0x9E, ..] => ascii(byte - 0x20),
@@ -242,6 +256,13 @@ mod tests {
             (r"a\u0040b\x40c\\\u0040", "a@b@c@"),
             (r#"\"a\/b\\\"\n"#, "\"a/b\"\n"),
             ("&#64;&#x40;&commat;&amp;#64;&amp;amp;b", "@@@@&b"),
+            ("a&#64b&amp;#64;&lpar;&eacute;&thinsp;&ndash;", "a@b@(\u{e9}\u{2009}\u{2013}"),
+            ("1\u{2013}2 \u{2014} 3\u{2015}(4) \u{2014} 5", "1-2 - 3-(4) - 5"),
+            (
+                "a\u{2013}b a\u{2014}b\u{2013}1\u{2014}+1\u{fe0f}",
+                "a-b a\u{2014}b\u{2013}1\u{2014}+1",
+            ),
+            ("\u{661}\u{2013}\u{662}", "1-2"),
             ("\u{ff21}\u{ff20}\u{ff42}\u{ff0e}\u{a0}1\u{2011}2\u{200b}3", "A@b. 1-23"),
             (
                 "100% \\a &b &c; %zz %4 &#x; \\u12 \u{20ac}",

@@ -47,7 +47,14 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
 /// Where the number ends that begins here.
 fn number(text: &[u8], start: usize) -> Option<usize> {
     let wanted = match &text[start..] {
-        [a, b, c, d, ..] if c.is_ascii_digit() && d.is_ascii_digit() => length([*a, *b])?,
+        [a, b, c, d, ..]
+            if a.is_ascii_alphabetic()
+                && b.is_ascii_alphabetic()
+                && c.is_ascii_digit()
+                && d.is_ascii_digit() =>
+        {
+            length([*a, *b])?
+        }
         _ => return None,
     };
     let (mut number, mut length, mut at) = ([0; 34], 0, start);

@@ -6,7 +6,14 @@
 //! - A name like `phone`, `tel` or `mobile_number` is given to phone numbers.
 //! - A name like `version` or `build` is given to versions, which look like IP addresses.
 //!
+//! Words that say which of several it is may follow (`password_confirmation`, `phone_home`), and it may be
+//! of more than one (`tokens`).
+//!
 //! What is replaced under each is said in [`value`](super::value).
+
+mod known;
+
+use known::{ENDINGS, OTHERS, WHERE, WHICH, WORDS};
 
 /// What the value of some name holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,215 +37,59 @@ pub(super) enum Holds {
 /// The longest name that is looked at: longer ones are cut at their beginning.
 pub(super) const MAX_NAME: usize = 32;
 
-/// The last words of names.
-const WORDS: &[(&[u8], Holds)] = &[
-    (b"heslo", Holds::Secret),
-    (b"parola", Holds::Secret),
-    (b"pass", Holds::Secret),
-    (b"pwd", Holds::Secret),
-    (b"senha", Holds::Secret),
-    (b"sifre", Holds::Secret),
-    (b"jwt", Holds::Token),
-    (b"magic", Holds::Token),
-    (b"reset", Holds::Token),
-    (b"ticket", Holds::Token),
-    (b"auth", Holds::LongToken),
-    (b"activate", Holds::LongToken),
-    (b"activation", Holds::LongToken),
-    (b"confirm", Holds::LongToken),
-    (b"csrf", Holds::LongToken),
-    (b"nonce", Holds::LongToken),
-    (b"recovery", Holds::LongToken),
-    (b"sess", Holds::LongToken),
-    (b"sso", Holds::LongToken),
-    (b"verification", Holds::LongToken),
-    (b"xsrf", Holds::LongToken),
-    (b"invite", Holds::LongToken),
-    (b"key", Holds::LongToken),
-    (b"session", Holds::LongToken),
-    (b"sid", Holds::LongToken),
-    (b"sig", Holds::LongToken),
-    (b"verify", Holds::LongToken),
-    (b"cvc", Holds::OneTimeCode),
-    (b"cvv", Holds::OneTimeCode),
-    (b"2fa", Holds::OneTimeCode),
-    (b"mfa", Holds::OneTimeCode),
-    (b"otp", Holds::OneTimeCode),
-    (b"pin", Holds::OneTimeCode),
-    (b"tfa", Holds::OneTimeCode),
-    (b"tan", Holds::OneTimeCode),
-    (b"totp", Holds::OneTimeCode),
-    (b"code", Holds::Code),
-    (b"cell", Holds::Phone),
-    (b"cellulare", Holds::Phone),
-    (b"celular", Holds::Phone),
-    (b"fax", Holds::Phone),
-    (b"gsm", Holds::Phone),
-    (b"handy", Holds::Phone),
-    (b"mobil", Holds::Phone),
-    (b"movil", Holds::Phone),
-    (b"portable", Holds::Phone),
-    (b"tel", Holds::Phone),
-    (b"whatsapp", Holds::Phone),
-    (b"build", Holds::Version),
-    (b"firmware", Holds::Version),
-    (b"release", Holds::Version),
-    (b"rev", Holds::Version),
-    (b"revision", Holds::Version),
-    (b"sdk", Holds::Version),
-    (b"ver", Holds::Version),
-];
+/// How many words that say which of several it is may follow a name.
+const MAX_WHICH: usize = 3;
 
-/// The ends of names, without what separates their words.
-const ENDINGS: &[(&[u8], Holds)] = &[
-    (b"adgangskode", Holds::Secret),
-    (b"contrasena", Holds::Secret),
-    (b"haslo", Holds::Secret),
-    (b"kennwort", Holds::Secret),
-    (b"losenord", Holds::Secret),
-    (b"motdepasse", Holds::Secret),
-    (b"passord", Holds::Secret),
-    (b"passphrase", Holds::Secret),
-    (b"passwd", Holds::Secret),
-    (b"password", Holds::Secret),
-    (b"passwort", Holds::Secret),
-    (b"salasana", Holds::Secret),
-    (b"secret", Holds::Secret),
-    (b"wachtwoord", Holds::Secret),
-    (b"bearer", Holds::Token),
-    (b"token", Holds::Token),
-    (b"magiclink", Holds::Token),
-    (b"accesskey", Holds::LongToken),
-    (b"accountkey", Holds::LongToken),
-    (b"apikey", Holds::LongToken),
-    (b"assertion", Holds::LongToken),
-    (b"authkey", Holds::LongToken),
-    (b"encryptionkey", Holds::LongToken),
-    (b"privatekey", Holds::LongToken),
-    (b"secretkey", Holds::LongToken),
-    (b"sessionkey", Holds::LongToken),
-    (b"signingkey", Holds::LongToken),
-    (b"authorization", Holds::LongToken),
-    (b"credential", Holds::LongToken),
-    (b"credentials", Holds::LongToken),
-    (b"hmac", Holds::LongToken),
-    (b"samlrequest", Holds::LongToken),
-    (b"samlresponse", Holds::LongToken),
-    (b"sessid", Holds::LongToken),
-    (b"sessionid", Holds::LongToken),
-    (b"signature", Holds::LongToken),
-    (b"verifier", Holds::LongToken),
-    (b"accesscode", Holds::OneTimeCode),
-    (b"activationcode", Holds::OneTimeCode),
-    (b"authcode", Holds::OneTimeCode),
-    (b"authenticationcode", Holds::OneTimeCode),
-    (b"authorizationcode", Holds::OneTimeCode),
-    (b"backupcode", Holds::OneTimeCode),
-    (b"confirmationcode", Holds::OneTimeCode),
-    (b"confirmcode", Holds::OneTimeCode),
-    (b"devicecode", Holds::OneTimeCode),
-    (b"facode", Holds::OneTimeCode),
-    (b"factorcode", Holds::OneTimeCode),
-    (b"logincode", Holds::OneTimeCode),
-    (b"onetimecode", Holds::OneTimeCode),
-    (b"oobcode", Holds::OneTimeCode),
-    (b"otpcode", Holds::OneTimeCode),
-    (b"passcode", Holds::OneTimeCode),
-    (b"recoverycode", Holds::OneTimeCode),
-    (b"resetcode", Holds::OneTimeCode),
-    (b"securitycode", Holds::OneTimeCode),
-    (b"signincode", Holds::OneTimeCode),
-    (b"smscode", Holds::OneTimeCode),
-    (b"usercode", Holds::OneTimeCode),
-    (b"verificationcode", Holds::OneTimeCode),
-    (b"verifycode", Holds::OneTimeCode),
-    (b"contactnumber", Holds::Phone),
-    (b"handynummer", Holds::Phone),
-    (b"mobile", Holds::Phone),
-    (b"mobilenumber", Holds::Phone),
-    (b"mobilnummer", Holds::Phone),
-    (b"msisdn", Holds::Phone),
-    (b"phone", Holds::Phone),
-    (b"phoneno", Holds::Phone),
-    (b"phonenumber", Holds::Phone),
-    (b"puhelin", Holds::Phone),
-    (b"puhelinnumero", Holds::Phone),
-    (b"rufnummer", Holds::Phone),
-    (b"telefon", Holds::Phone),
-    (b"telefone", Holds::Phone),
-    (b"telefonnummer", Holds::Phone),
-    (b"telefono", Holds::Phone),
-    (b"telefonu", Holds::Phone),
-    (b"telefoon", Holds::Phone),
-    (b"telefoonnummer", Holds::Phone),
-    (b"telno", Holds::Phone),
-    (b"telnumber", Holds::Phone),
-    (b"version", Holds::Version),
-    (b"versions", Holds::Version),
-];
-
-/// The ends of names in other letters than those of ASCII, small.
-const OTHERS: &[(&str, Holds)] = &[
-    ("contraseña", Holds::Secret),
-    ("hasło", Holds::Secret),
-    ("lösenord", Holds::Secret),
-    ("salasõna", Holds::Secret),
-    ("şifre", Holds::Secret),
-    ("jelszó", Holds::Secret),
-    ("пароль", Holds::Secret),
-    ("κωδικός", Holds::Secret),
-    ("סיסמה", Holds::Secret),
-    ("密码", Holds::Secret),
-    ("密碼", Holds::Secret),
-    ("パスワード", Holds::Secret),
-    ("비밀번호", Holds::Secret),
-    ("รหัสผ่าน", Holds::Secret),
-    ("验证码", Holds::OneTimeCode),
-    ("驗證碼", Holds::OneTimeCode),
-    ("認証コード", Holds::OneTimeCode),
-    ("暗証番号", Holds::OneTimeCode),
-    ("인증번호", Holds::OneTimeCode),
-    ("móvil", Holds::Phone),
-    ("telefón", Holds::Phone),
-    ("teléfono", Holds::Phone),
-    ("telefonní_číslo", Holds::Phone),
-    ("телефон", Holds::Phone),
-    ("телефона", Holds::Phone),
-    ("телефону", Holds::Phone),
-    ("τηλέφωνο", Holds::Phone),
-    ("טלפון", Holds::Phone),
-    ("هاتف", Holds::Phone),
-    ("جوال", Holds::Phone),
-    ("电话", Holds::Phone),
-    ("電話", Holds::Phone),
-    ("電話番号", Holds::Phone),
-    ("电话号码", Holds::Phone),
-    ("手机", Holds::Phone),
-    ("手机号", Holds::Phone),
-    ("手機", Holds::Phone),
-    ("携帯", Holds::Phone),
-    ("휴대폰", Holds::Phone),
-    ("전화", Holds::Phone),
-    ("전화번호", Holds::Phone),
-    ("โทรศัพท์", Holds::Phone),
-];
-
-/// The last three letters of all of these: by the last and the one before it, a bit for each before these.
+/// The last three letters of all of these, and of those of which there may be several with an `s`: by the last
+/// and the one before it, a bit for each before these.
 static LAST_THREE: [[u32; 26]; 26] = {
     let mut last_three = [[0; 26]; 26];
     let mut at = 0;
-    while at < WORDS.len() + ENDINGS.len() {
-        let (name, _) = if at < WORDS.len() { WORDS[at] } else { ENDINGS[at - WORDS.len()] };
-        let length = name.len();
+    while at < WORDS.len() {
+        let (name, holds) = WORDS[at];
+        let [a, b, c] = last(name);
         // Where one is no letter, as in `2fa`, nothing is ruled out.
-        if name[length - 3].is_ascii_alphabetic() {
-            let before = &mut last_three[letter(name[length - 1])][letter(name[length - 2])];
-            *before |= 1 << letter(name[length - 3]);
+        if a.is_ascii_alphabetic() {
+            add(&mut last_three, [a, b, c]);
         }
+        if is_token(holds) {
+            add(&mut last_three, [b, c, b's']);
+        }
+        at += 1;
+    }
+    let mut at = 0;
+    while at < ENDINGS.len() {
+        let (name, holds) = ENDINGS[at];
+        let [a, b, c] = last(name);
+        add(&mut last_three, [a, b, c]);
+        if !matches!(holds, Holds::Version) {
+            add(&mut last_three, [b, c, b's']);
+        }
+        at += 1;
+    }
+    let mut at = 0;
+    while at < WHICH.len() + WHERE.len() {
+        let word = if at < WHICH.len() { WHICH[at] } else { WHERE[at - WHICH.len()] };
+        add(&mut last_three, last(word));
         at += 1;
     }
     last_three
 };
+
+const fn last(name: &[u8]) -> [u8; 3] {
+    let length = name.len();
+    [name[length - 3], name[length - 2], name[length - 1]]
+}
+
+const fn add(last_three: &mut [[u32; 26]; 26], [a, b, c]: [u8; 3]) {
+    last_three[letter(c)][letter(b)] |= 1 << letter(a);
+}
+
+/// Whether this is a token or a password, of which a word may announce several: `pins`, `cells` and `builds`
+/// are other things.
+const fn is_token(holds: Holds) -> bool {
+    matches!(holds, Holds::Secret | Holds::Token | Holds::LongToken)
+}
 
 /// The last three letters of each: looked at before the names, which lie about.
 static WORDS_END: [[u8; 3]; WORDS.len()] = ends(WORDS);
@@ -248,9 +99,7 @@ const fn ends<const N: usize>(names: &[(&[u8], Holds)]) -> [[u8; 3]; N] {
     let mut ends = [[0; 3]; N];
     let mut at = 0;
     while at < N {
-        let (name, _) = names[at];
-        let length = name.len();
-        ends[at] = [name[length - 3], name[length - 2], name[length - 1]];
+        ends[at] = last(names[at].0);
         at += 1;
     }
     ends
@@ -268,8 +117,13 @@ pub(super) fn may_tell(text: &[u8]) -> bool {
     };
     // A quote, a bracket, a number behind the name; within it, what separates words (`session_id`) or is of
     // another script.
-    let are_letters = [a, b, c].iter().all(|byte| byte.is_ascii_alphabetic());
-    !are_letters || LAST_THREE[letter(*c)][letter(*b)] & 1 << letter(*a) != 0
+    may_end([*a, *b, *c])
+}
+
+/// Whether a name may end so.
+fn may_end([a, b, c]: [u8; 3]) -> bool {
+    let are_letters = [a, b, c].iter().all(u8::is_ascii_alphabetic);
+    !are_letters || LAST_THREE[letter(c)][letter(b)] & 1 << letter(a) != 0
 }
 
 /// What the first of the names holds that ends with these letters and fits.
@@ -297,35 +151,129 @@ pub(super) fn holds(name: &[u8]) -> Option<Holds> {
     let length = name.iter().rposition(u8::is_ascii_alphabetic)? + 1;
     let is_numbered = name.get(length).is_some_and(u8::is_ascii_digit);
     let name = &name[length.saturating_sub(MAX_NAME)..length];
-    let mut squeezed = [0; MAX_NAME];
-    let (mut length, mut last_word) = (0, 0);
-    let mut before = b' ';
-    for byte in name {
-        if byte.is_ascii_uppercase() && before.is_ascii_lowercase() {
-            last_word = length;
-        }
-        if byte.is_ascii_alphanumeric() {
-            squeezed[length] = byte.to_ascii_lowercase();
-            length += 1;
-        } else {
-            last_word = length;
-        }
-        before = *byte;
-    }
-    let (name, word) = (&squeezed[..length], &squeezed[last_word..length]);
-    let [.., a, b, c] = name else {
-        return None;
-    };
-    let last_three = [*a, *b, *c];
-    let by_ending = find(ENDINGS, &ENDINGS_END, last_three, |known| name.ends_with(known));
-    let by_word = || find(WORDS, &WORDS_END, last_three, |known| word == known);
-    let holds = by_ending.or_else(by_word)?;
+    let name = Name::of(name);
+    let holds = name.holds()?;
     // `2fa9:` is a group of an IPv6 address.
-    if is_numbered && word.first().is_some_and(u8::is_ascii_digit) {
-        return None;
+    let is_group = is_numbered && name.word().first().is_some_and(u8::is_ascii_digit);
+    (!is_group).then_some(holds)
+}
+
+/// A name in small letters, without what separates its words.
+struct Name {
+    letters: [u8; MAX_NAME],
+    length: usize,
+    /// A bit for each place at which a word begins.
+    words: u32,
+}
+
+impl Name {
+    fn of(name: &[u8]) -> Self {
+        let (mut letters, mut length, mut words) = ([0; MAX_NAME], 0, 1);
+        let mut before = b' ';
+        for byte in name {
+            if byte.is_ascii_alphanumeric() {
+                if byte.is_ascii_uppercase() && before.is_ascii_lowercase()
+                    || !before.is_ascii_alphanumeric()
+                {
+                    words |= 1 << length;
+                }
+                letters[length] = byte.to_ascii_lowercase();
+                length += 1;
+            }
+            before = *byte;
+        }
+        Self { letters, length, words }
     }
-    // `country_code`, `discount_code`: only where it is the whole name is there nothing else it may be of.
-    (holds != Holds::Code || word == name).then_some(holds)
+
+    fn whole(&self) -> &[u8] {
+        &self.letters[..self.length]
+    }
+
+    /// The last word.
+    fn word(&self) -> &[u8] {
+        let begun = u64::from(self.words) & ((1 << self.length) - 1);
+        &self.letters[begun.checked_ilog2().unwrap_or(0) as usize..self.length]
+    }
+
+    /// What has this name, or has it with words behind it that say which of several it is.
+    fn holds(&self) -> Option<Holds> {
+        let last_three = *self.whole().last_chunk()?;
+        if !may_end(last_three) {
+            return None;
+        }
+        self.known_without_which()
+            .or_else(|| self.known().map(|(holds, _)| holds))
+            .or_else(|| self.several())
+    }
+
+    /// What the name holds, and whether one of the endings says so.
+    fn known(&self) -> Option<(Holds, bool)> {
+        let last_three = *self.whole().last_chunk()?;
+        let (name, word) = (self.whole(), self.word());
+        let by_ending = find(ENDINGS, &ENDINGS_END, last_three, |known| name.ends_with(known));
+        if let Some(holds) = by_ending {
+            return Some((holds, true));
+        }
+        let holds = find(WORDS, &WORDS_END, last_three, |known| word == known)?;
+        // `country_code`, `discount_code`: only where it is the whole name is there nothing else it may be of.
+        (holds != Holds::Code || word == name).then_some((holds, false))
+    }
+
+    /// What the name holds if it is that of several: all of a word has to be known, `headphones` are none.
+    fn several(&self) -> Option<Holds> {
+        let [one @ .., b's'] = self.whole() else {
+            return None;
+        };
+        let one = self.until(one.len());
+        let last_three = *one.whole().last_chunk()?;
+        let fits = |known: &[u8]| {
+            one.whole().ends_with(known) && one.words & 1 << (one.length - known.len()) != 0
+        };
+        let by_ending = find(ENDINGS, &ENDINGS_END, last_three, fits);
+        let by_word = || find(WORDS, &WORDS_END, last_three, |known| one.word() == known);
+        by_ending
+            .filter(|holds| *holds != Holds::Version)
+            .or_else(|| by_word().filter(|holds| is_token(*holds)))
+    }
+
+    /// What the name holds without the words at its end that say which of several it is.
+    fn known_without_which(&self) -> Option<Holds> {
+        let mut one = self.until(self.length);
+        let mut is_where = true;
+        for _ in 0..MAX_WHICH {
+            let ends_with = |words: &[&[u8]]| {
+                words.iter().find(|word| one.whole().ends_with(word)).map(|word| word.len())
+            };
+            let by_place = ends_with(WHERE);
+            let Some(length) = by_place.or_else(|| ends_with(WHICH)) else {
+                break;
+            };
+            is_where &= by_place.is_some();
+            one = self.until(one.length - length);
+        }
+        if one.length == self.length {
+            return None;
+        }
+        // `phone1_home`
+        let length = one.whole().iter().rposition(u8::is_ascii_alphabetic)? + 1;
+        let one = self.until(length);
+        let Some((holds, by_ending)) = one.known() else {
+            return one.several();
+        };
+        // `key_value`, `cell_value` and `session_new` are other things.
+        let is_one_of_several = match holds {
+            Holds::Secret | Holds::Token | Holds::OneTimeCode => true,
+            Holds::LongToken => by_ending,
+            Holds::Phone => by_ending || is_where,
+            Holds::Code | Holds::Version => false,
+        };
+        is_one_of_several.then_some(holds)
+    }
+
+    /// The first so many letters of the name.
+    fn until(&self, length: usize) -> Self {
+        Self { length, ..*self }
+    }
 }
 
 /// What the value of a name holds that is not of ASCII alone, by its end.
@@ -364,6 +312,49 @@ mod tests {
             ("電話番号", Some(Holds::Phone)),
             ("цена", None),
             ("prénom", None),
+            ("password_confirmation", Some(Holds::Secret)),
+            ("passwordConfirm", Some(Holds::Secret)),
+            ("passwordconfirm", Some(Holds::Secret)),
+            ("passwordRepeat", Some(Holds::Secret)),
+            ("password_verification", Some(Holds::Secret)),
+            ("new_password2", Some(Holds::Secret)),
+            ("new-password-again", Some(Holds::Secret)),
+            ("password1_confirmation", Some(Holds::Secret)),
+            ("PASSWORD_HASH", Some(Holds::Secret)),
+            ("pwd_old", Some(Holds::Secret)),
+            ("passwords", Some(Holds::Secret)),
+            ("old_passwords_confirmed", Some(Holds::Secret)),
+            ("phones", Some(Holds::Phone)),
+            ("phoneNumbers", Some(Holds::Phone)),
+            ("téléphones", Some(Holds::Phone)),
+            ("mobiles", Some(Holds::Phone)),
+            ("phone_home", Some(Holds::Phone)),
+            ("phoneWork2", Some(Holds::Phone)),
+            ("phone_digits", Some(Holds::Phone)),
+            ("phone_mobile", Some(Holds::Phone)),
+            ("tel_home", Some(Holds::Phone)),
+            ("tokens", Some(Holds::Token)),
+            ("token_value", Some(Holds::Token)),
+            ("accessTokens", Some(Holds::Token)),
+            ("api_keys", Some(Holds::LongToken)),
+            ("apiKeyValue", Some(Holds::LongToken)),
+            ("pin_confirmation", Some(Holds::OneTimeCode)),
+            ("recovery_codes", Some(Holds::OneTimeCode)),
+            ("email_confirm", Some(Holds::LongToken)),
+            ("headphones", None),
+            ("smartphones", None),
+            ("cells", None),
+            ("cell_value", None),
+            ("key_value", None),
+            ("session_new", None),
+            ("pins", None),
+            ("builds", None),
+            ("codes", None),
+            ("country_codes", None),
+            ("confirmation", None),
+            ("new", None),
+            ("home", None),
+            ("s", None),
             ("monkey", None),
             ("laptop", None),
             ("country_code", None),

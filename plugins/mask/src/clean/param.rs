@@ -28,9 +28,10 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let Some(kind) = holds.mark() else {
             continue;
         };
-        let is_spaced = bytes[at] == b':' || before.len() < at;
+        let sign_end = sign_end(text, at);
+        let is_spaced = bytes[at] == b':' || before.len() < at || sign_end > at + 1;
         let is_json = bytes[at] == b':' && before.ends_with(b"\"");
-        let start = value_start(text, at, is_spaced);
+        let start = value_start(text, at, sign_end, is_spaced);
         let mut mark = kind;
         let (start, length) = match &bytes[start..] {
             [quote @ (b'"' | b'\''), ..] => {
@@ -65,6 +66,12 @@ fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
     byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
 }
 
+/// Where a sign ends: `=>` is one.
+fn sign_end(text: View<'_>, at: usize) -> usize {
+    let is_arrow = text.bytes()[at..].starts_with(b"=>");
+    at + if is_arrow { 2 } else { 1 }
+}
+
 /// Where the text before a sign ends, without spaces.
 fn without_spaces(text: View<'_>, sign: usize) -> usize {
     let places = (0..sign).rev().take(MAX_SPACES);
@@ -74,7 +81,8 @@ fn without_spaces(text: View<'_>, sign: usize) -> usize {
 /// The name before a sign, which ends at `end`, without the quote or bracket after it: empty where there is
 /// none. Before a colon it may be of several words.
 fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
-    let (text, bracketed) = match &view.bytes()[..end] {
+    let bytes = &view.bytes()[..end];
+    let (text, bracketed) = match &bytes[..without_index(bytes)] {
         [before @ .., b'"' | b'\''] => (before, false),
         [before @ .., b']'] => (before, true),
         text => (text, false),
@@ -88,11 +96,25 @@ fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
     };
     let length = (0..text.len()).rev().take(MAX_NAME).take_while(is_of_it).count();
     let (before, name) = text.split_at(text.len() - length);
-    // `[phone]=` is our own mark, `user[phone]=` and `order[address][phone]=` are names.
-    if bracketed && !is_indexed(before) {
+    // `[phone]=` is our own mark, `user[phone]=`, `order[address][phone]=` and `[phone] =>` are names.
+    let is_arrow = sign_end(view, sign) > sign + 1;
+    if bracketed && !is_indexed(before) && !(is_arrow && before.ends_with(b"[")) {
         return b"";
     }
     name
+}
+
+/// Where the text ends without the index of a list behind a name: `[]`, `[0]`.
+fn without_index(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let [before @ .., b']'] = rest {
+        let digits = before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let Some((b'[', before)) = before[..before.len() - digits].split_last() else {
+            break;
+        };
+        rest = before;
+    }
+    rest.len()
 }
 
 /// Whether the text ends with a name, any number of indices in brackets, and an opening bracket.
@@ -112,13 +134,13 @@ fn is_indexed(text: &[u8]) -> bool {
 }
 
 /// Where the value behind a sign begins: with its quote where it has one. Of a list, its first value.
-fn value_start(view: View<'_>, sign: usize, is_spaced: bool) -> usize {
+fn value_start(view: View<'_>, sign: usize, sign_end: usize, is_spaced: bool) -> usize {
     let text = view.bytes();
     let after_spaces = |start| {
         let spaces = (start..text.len()).take_while(|at| is_space(view, *at, sign)).count();
         if is_spaced { start + spaces } else { start }
     };
-    let start = after_spaces(sign + 1);
+    let start = after_spaces(sign_end);
     if text.get(start) == Some(&b'[') {
         let first = after_spaces(start + 1);
         // Not `[token]`.
@@ -191,6 +213,39 @@ mod tests {
             ("?ticket=ST-1856-aA5Y&x=1", "?ticket=[token]&x=1"),
             ("?reset=a1b2c3d4", "?reset=[token]"),
             ("phone: 1234567 at home", "phone: [phone] at home"),
+            (
+                "?user%5Bpassword%5D=hunter2&user%5Bpassword_confirmation%5D=hunter2",
+                "?user%5Bpassword%5D=[token]&user%5Bpassword_confirmation%5D=[token]",
+            ),
+            (
+                "?password=a&passwordConfirm=b&passwordRepeat=c",
+                "?password=[token]&passwordConfirm=[token]&passwordRepeat=[token]",
+            ),
+            ("?new_password2=hunter2", "?new_password2=[token]"),
+            ("?password[]=hunter2&a=b", "?password[]=[token]&a=b"),
+            (
+                "?password%5B%5D=hunter2&password%5B1%5D=x",
+                "?password%5B%5D=[token]&password%5B1%5D=[token]",
+            ),
+            ("?token[]=9f8a7b6c5d4e3f2a", "?token[]=[token]"),
+            ("phone[0]=01711234567", "phone[0]=[phone]"),
+            ("user[phones][]=01711234567", "user[phones][]=[phone]"),
+            ("user[0][phone_home][1]=01711234567", "user[0][phone_home][1]=[phone]"),
+            (r#"{"password"=>"hunter2"}"#, r#"{"password"=>"[token]"}"#),
+            (
+                r#"{"user" => {:password => "a b", "n"=>1}}"#,
+                r#"{"user" => {:password => "[token]", "n"=>1}}"#,
+            ),
+            (r#"{"phones"=>["01711234567"]}"#, r#"{"phones"=>["[phone]"]}"#),
+            (r#"{"password"=>"hunter2"}"#, r#"{"password"=>"[token]"}"#),
+            (
+                "{&quot;token&quot;=&gt;&quot;9f8a7b6c5d4e3f2a&quot;}",
+                "{&quot;token&quot;=&gt;&quot;[token]&quot;}",
+            ),
+            (
+                "Array ( [user] => ada [password] => hunter2 [tel] => 0171123456 )",
+                "Array ( [user] => ada [password] => [token] [tel] => [phone] )",
+            ),
         ]);
     }
 
@@ -214,6 +269,12 @@ mod tests {
             "?code=404&error_code=500&country_code=PL&promo_code=SPRING2024",
             "Error code: 100234",
             "?otp=sms&ticket=12345678&reset=1",
+            r#"{"password"=>nil, "token"=>nil, "phone"=>nil}"#,
+            "[phone][0]=1234567",
+            "[]=1234567&[0]=1234567",
+            "?max_tokens=4096&keys=price&sessions=42&phones=iphone-15&cells=12345&headphones=12345",
+            "cell value: 12345",
+            "a => 1234567",
         ] {
             check_clean(&[(text, text)]);
         }

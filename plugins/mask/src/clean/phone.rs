@@ -16,52 +16,34 @@
 //! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped, or 9 to 12 that are not (as
 //!   many as 15 behind `00`) and no epoch time.
 //!
+//! - Behind a number and a space, `/` or ` - `: another one, and what is grouped as the number before it is
+//!   (`+48 601 234 567 / 601 234 568`). The number before ends there.
+//!
 //! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, as a space in a query, `+`.
-//! A number may begin or end where a space separates groups, else only where the whole run of digits
+//! A number may begin or end where a space, or a `/` between spaces, separates groups, else only where the whole run of digits
 //! and separators does; and a run that touches a letter, `_` or `.` is none. So digits without grouping
 //! (epoch times, ids, product numbers), dates, prices, versions, IP addresses and UUIDs stay. A product
 //! number that is grouped exactly as a phone number is (`0123-45678`) cannot be told apart and goes.
 
+mod forms;
+mod groups;
+
+use std::ops::RangeInclusive;
+
 use super::span::{Mark, Span};
 use super::view::View;
-
-/// The groups of a run of digits.
-pub(super) type Groups = Vec<Group>;
-
-/// A group of digits, and what separates it from the one before.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Group {
-    /// Where a number begins that begins with this group: its first digit, or the parenthesis before it.
-    lead: usize,
-    start: usize,
-    end: usize,
-    gap: u8,
-    first: u8,
-    second: u8,
-}
-
-impl Group {
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
-}
-
-const SPACE: u8 = 1;
-const DASH: u8 = 2;
-const DOT: u8 = 4;
-const SLASH: u8 = 8;
-const OPEN: u8 = 16;
-const CLOSE: u8 = 32;
+use forms::{
+    has_groups_of_a_country, is_in_fours, is_national, is_north_american, is_ungrouped,
+    is_with_area_code,
+};
+pub(super) use groups::Groups;
+use groups::{DASH, Group, MAX_GAP, MAX_READ, OPEN, SLASH, SPACE, digits, read_run};
 
 /// More groups than any number has.
 const MAX_GROUPS: usize = 8;
 
-/// How many groups are read at once. A run may be as long as the text: each number found in it starts
-/// the next reading, so without a limit the time would grow with the square of its length.
-const MAX_READ: usize = 32;
-
-/// More separators between two groups than anyone writes.
-const MAX_GAP: usize = 3;
+/// As many digits as a number has.
+const DIGITS: RangeInclusive<usize> = 7..=15;
 
 pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
     let text = view.bytes();
@@ -88,15 +70,9 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
                 .and_then(|_| international(groups))
                 .or_else(|| announced(groups).filter(|_| is_announced(&text[..at])))
                 .or_else(|| national(groups));
-            at = match number {
-                Some((start, end)) => {
-                    let end = end + extension(&text[end..]);
-                    spans.push(Span { start, end, mark: Mark::Phone });
-                    end
-                }
-                None => run_end,
-            };
-            free = number.is_some();
+            let ends = numbers(text, groups, number, spans);
+            at = ends.unwrap_or(run_end);
+            free = ends.is_some();
             before = b'0';
             continue;
         }
@@ -110,41 +86,37 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
     }
 }
 
-/// Reads groups of digits from `first` on, and says where they end. A last group that touches a word or
-/// is the hour of a time is left out, with all that it is tied to.
-fn read_run(
-    view: View<'_>,
-    lead: usize,
-    first: usize,
-    plus: Option<usize>,
-    groups: &mut Groups,
-) -> usize {
-    let text = view.bytes();
-    groups.clear();
-    let gap = if text[lead] == b'(' { OPEN } else { 0 };
-    // In `%2B49+30`, and encoded once more, the first `+` is one and the second a space.
-    let sign = plus.map_or(u8::MAX, |plus| view.percent(plus).max(1));
-    let mut next = Some((lead, first, gap));
-    let mut end = first;
-    while let Some((lead, start, gap)) = next {
-        end = start + text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
-        let second = if end - start > 1 { text[start + 1] } else { b' ' };
-        groups.push(Group { lead, start, end, gap, first: text[start], second });
-        next = if groups.len() < MAX_READ { read_gap(view, end, sign) } else { None };
+/// Takes the number that was found in a run, and those that follow it. Says where to read on.
+fn numbers(
+    text: &[u8],
+    groups: &[Group],
+    mut number: Option<(usize, usize)>,
+    spans: &mut Vec<Span>,
+) -> Option<usize> {
+    let mut rest = groups;
+    let mut stop = None;
+    while let Some((start, end)) = number {
+        let at = rest[end - 1].end;
+        let at = at + extension(&text[at..]);
+        spans.push(Span { start: rest[start].lead, end: at, mark: Mark::Phone });
+        stop = Some(at);
+        let again = repeated(&rest[start..], end - start);
+        rest = &rest[end..];
+        // Before a `+`, which may be a sign, and towards the end of what was read, it is read anew.
+        let is_read = groups.len() < MAX_READ || rest.len() >= MAX_GROUPS;
+        let next = rest.first().filter(|next| is_read && text[next.lead - 1] != b'+');
+        let own = next.and_then(|_| national(rest));
+        number = match again {
+            Some(length) if own.is_none_or(|(start, end)| start > 0 || end < length) => {
+                Some((0, length))
+            }
+            _ => own,
+        };
+        if number.is_none() && next.is_some() && groups.len() < MAX_READ {
+            return None;
+        }
     }
-    let touches = match &text[end..] {
-        [b'_', ..] => true,
-        [b'.' | b'-', b, ..] => b.is_ascii_alphabetic(),
-        [b':', b, ..] => b.is_ascii_digit(),
-        // An extension.
-        [b'x' | b'X', b, ..] if b.is_ascii_digit() => false,
-        [b, ..] => b.is_ascii_alphabetic(),
-        [] => false,
-    };
-    if touches {
-        while groups.pop().is_some_and(|group| group.gap != SPACE) {}
-    }
-    end
+    stop
 }
 
 /// How many bytes of this text, which is right behind a number, are its extension: `x12`, ` ext. 12`.
@@ -164,43 +136,10 @@ fn extension(after: &[u8]) -> usize {
     if is_word && (1..=MAX_DIGITS).contains(&digits) && !goes_on { end } else { 0 }
 }
 
-/// What separates the digits that end here from more digits: where those begin, with and without a
-/// parenthesis, and the separators. A `+` that is percent-encoded as often as `sign` is one, and no space.
-fn read_gap(view: View<'_>, mut at: usize, sign: u8) -> Option<(usize, usize, u8)> {
-    let text = view.bytes();
-    let mut gap = 0;
-    for _ in 0..MAX_GAP {
-        let lead = at;
-        let separator = match text.get(at)? {
-            b' ' => SPACE,
-            // A space in a query, where it stands alone or behind a sign that is encoded (`+%2F+`); else the
-            // sign of another number.
-            b'+' if view.percent(at) < sign
-                && (matches!(gap, 0 | CLOSE) || view.percent(at - 1) > view.percent(at)) =>
-            {
-                SPACE
-            }
-            b'-' => DASH,
-            b'.' => DOT,
-            b'/' => SLASH,
-            b'(' => OPEN,
-            b')' => CLOSE,
-            _ => return None,
-        };
-        gap |= separator;
-        at += 1;
-        if text.get(at).is_some_and(u8::is_ascii_digit) {
-            return Some((if separator == OPEN { lead } else { at }, at, gap));
-        }
-    }
-    None
-}
-
 /// The number that the groups after a `+` begin with: as many of them as it can have.
 fn international(groups: &[Group]) -> Option<(usize, usize)> {
-    let first = groups.first().filter(|group| group.first != b'0')?;
-    let end = ends(groups, 0).find(|end| (8..=15).contains(&digits(&groups[..*end])))?;
-    Some((first.lead, groups[end - 1].end))
+    groups.first().filter(|group| group.first != b'0')?;
+    Some((0, end(groups, |groups| digits(groups) >= 8)?))
 }
 
 /// Words behind which there is a phone number.
@@ -249,26 +188,8 @@ fn is_announced(before: &[u8]) -> bool {
 /// The number that the groups behind such a word begin with.
 fn announced(groups: &[Group]) -> Option<(usize, usize)> {
     let is_date = |groups: &[Group]| matches!(groups, [a, b, c] if b.len() == 2 && matches!((a.len(), c.len()), (2, 4) | (4, 2)));
-    let is_number = |groups: &[Group]| {
-        (7..=15).contains(&digits(groups)) && groups.len() > 1 && !is_date(groups)
-            || is_ungrouped(groups)
-    };
-    let end = ends(groups, 0).find(|end| is_number(&groups[..*end]))?;
-    Some((groups[0].lead, groups[end - 1].end))
-}
-
-/// Whether these are the digits of a number in one: neither those of an epoch time or a date nor of an article.
-fn is_ungrouped(groups: &[Group]) -> bool {
-    let [group] = groups else {
-        return false;
-    };
-    let is_foreign = group.first == b'0' && group.second == b'0';
-    match group.len() {
-        10 => group.first != b'1',
-        9..=12 => true,
-        13..=15 => is_foreign,
-        _ => false,
-    }
+    let is_number = |groups: &[Group]| groups.len() > 1 && !is_date(groups) || is_ungrouped(groups);
+    Some((0, end(groups, is_number)?))
 }
 
 /// The first number among the groups, and the longest that begins there.
@@ -276,137 +197,95 @@ fn national(groups: &[Group]) -> Option<(usize, usize)> {
     if is_in_fours(groups) {
         return None;
     }
-    if has_groups_of_a_country(groups) {
-        return Some((groups[0].lead, groups[groups.len() - 1].end));
+    // As many groups as one of a country has, and no more but for those of another such number.
+    let of_a_country = [3, 4, 5].into_iter().find(|end| {
+        groups.get(..*end).is_some_and(has_groups_of_a_country)
+            && (*end == groups.len() || repeated(groups, *end).is_some())
+    });
+    if let Some(end) = of_a_country {
+        return Some((0, end));
     }
-    let starts = (0..groups.len()).filter(|at| *at == 0 || groups[*at].gap & !OPEN == SPACE);
-    for start in starts {
-        for end in ends(groups, start) {
-            let number = &groups[start..end];
-            if is_with_area_code(number) || is_north_american(number) || is_national(number) {
-                return Some((number[0].lead, groups[end - 1].end));
-            }
+    (0..groups.len())
+        .filter(|start| *start == 0 || is_border(groups[*start].gap))
+        .find_map(|start| Some((start, start + end(&groups[start..], is_of_a_form)?)))
+}
+
+fn is_of_a_form(groups: &[Group]) -> bool {
+    is_with_area_code(groups) || is_north_american(groups) || is_national(groups)
+}
+
+/// After how many of the groups the number ends that they begin with: as many as it can have, but before
+/// another number.
+fn end(groups: &[Group], is_number: impl Fn(&[Group]) -> bool) -> Option<usize> {
+    let is_number = |end: usize| is_number(&groups[..end]);
+    let ends = ends(groups);
+    let ends_free = |end: &usize| groups.get(*end).is_none_or(|next| is_border(next.gap));
+    let longest = ends.clone().rev().find(|end| ends_free(end) && is_number(*end));
+    if longest == Some(groups.len()) {
+        return longest;
+    }
+    // Without a number that ends free there is one only before a sign that borders nothing else.
+    let may_separate = |gap: u8| match gap & !OPEN {
+        SLASH => true,
+        gap if gap == SPACE | DASH => true,
+        gap => longest.is_some() && is_border(gap),
+    };
+    let before_another = ends.clone().find(|end| {
+        groups.get(*end).is_some_and(|next| may_separate(next.gap))
+            && is_number(*end)
+            && (repeated(groups, *end).is_some() || begins_number(&groups[*end..]))
+    });
+    before_another.or(longest)
+}
+
+/// After how many of the groups a number may end, by its digits.
+fn ends(groups: &[Group]) -> RangeInclusive<usize> {
+    let (mut fewest, mut most, mut digits) = (1, 0, 0);
+    for group in groups.iter().take(MAX_GROUPS) {
+        digits += group.len();
+        if digits > *DIGITS.end() {
+            break;
         }
+        most += 1;
+        fewest += usize::from(digits < *DIGITS.start());
     }
-    None
+    fewest..=most
 }
 
-/// After which groups a number that begins with group `start` may end, the longest first.
-fn ends(groups: &[Group], start: usize) -> impl Iterator<Item = usize> {
-    let longest = groups.len().min(start + MAX_GROUPS);
-    (start + 1..=longest)
-        .rev()
-        .filter(|end| groups.get(*end).is_none_or(|next| next.gap & !OPEN == SPACE))
+/// Whether a number may begin or end at such a gap.
+fn is_border(gap: u8) -> bool {
+    matches!(gap & !OPEN, SPACE) || gap & !OPEN == SPACE | SLASH
 }
 
-/// Whether these are the groups of an account or a card, be it a valid one or not: three of four digits or
-/// more, and what is left.
-fn is_in_fours(groups: &[Group]) -> bool {
-    groups.len() >= 3
-        && groups.iter().rev().skip(1).all(|group| group.len() == 4 && group.gap & !SPACE == 0)
-        && groups.last().is_some_and(|last| last.gap == SPACE && last.len() <= 4)
-        && groups[0].lead == groups[0].start
+/// Whether a number that needs none before it begins with the first of these groups.
+fn begins_number(groups: &[Group]) -> bool {
+    let ends_free = |end: usize| groups.get(end).is_none_or(|next| next.gap & (SPACE | SLASH) != 0);
+    ends(groups).any(|end| ends_free(end) && is_of_a_form(&groups[..end]))
 }
 
-/// Whether these are the groups that a country without a leading 0 writes, and no more.
-fn has_groups_of_a_country(groups: &[Group]) -> bool {
-    let is = |lengths: &[usize]| groups.iter().map(Group::len).eq(lengths.iter().copied());
-    let [first, second, rest @ ..] = groups else {
-        return false;
+/// Whether a number in one is as long as the one before it, or as that without its country.
+fn is_as_long(group: &Group, before: &Group) -> bool {
+    (before.len().saturating_sub(3)..=before.len()).contains(&group.len())
+}
+
+/// How many groups behind the first so many, which are a number, have the lengths of the last of these again:
+/// `601 234 567 / 601 234 568`. One group has to stand behind more than a space.
+fn repeated(groups: &[Group], end: usize) -> Option<usize> {
+    let (number, rest) = groups.split_at_checked(end)?;
+    let gap = rest.first()?.gap & !OPEN;
+    let fewest = match gap {
+        SPACE => 2,
+        SLASH => 1,
+        _ if gap == SPACE | SLASH || gap == SPACE | DASH => 1,
+        _ => return None,
     };
-    let in_one_way =
-        rest.iter().all(|group| group.gap == second.gap) && second.gap & !(SPACE | DASH) == 0;
-    let separated = groups[1..].iter().all(|group| group.gap & !(SPACE | DASH | OPEN | CLOSE) == 0);
-    is(&[1, 3, 3, 2, 2])
-        && separated
-        && matches!((first.first, second.first), (b'7' | b'8', b'3' | b'4' | b'8' | b'9'))
-        || is(&[3, 4, 4]) && in_one_way && first.first == b'1' && first.second >= b'3'
-        || is(&[3, 2, 2, 2]) && in_one_way && second.gap == SPACE && first.first >= b'6'
-        || is(&[2, 3, 2, 2]) && in_one_way && first.first != b'0'
-}
-
-fn is_with_area_code(groups: &[Group]) -> bool {
-    let [area, second, rest @ ..] = groups else {
-        return false;
-    };
-    area.gap & OPEN != 0
-        && second.gap & CLOSE != 0
-        && (2..=5).contains(&area.len())
-        && (7..=15).contains(&digits(groups))
-        && second.len() >= 2
-        && are_separated(rest, SPACE | DASH | DOT)
-}
-
-/// Whether these groups, the third and those behind it, are of two digits and more and separated so, the first
-/// of them also by `/`: `06-26/591 7518`.
-fn are_separated(groups: &[Group], separators: u8) -> bool {
-    groups.iter().enumerate().all(|(at, group)| {
-        let separators = if at == 0 { separators | SLASH } else { separators };
-        group.len() >= 2 && group.gap & !separators == 0
+    (fewest..=number.len().min(rest.len())).rev().find(|length| {
+        let (last, again) = (&number[number.len() - length..], &rest[..*length]);
+        DIGITS.contains(&digits(again))
+            && (again.iter().map(Group::len).eq(last.iter().map(Group::len))
+                || number.len() == 1 && is_as_long(&again[0], &last[0]))
+            && rest.get(*length).is_none_or(|next| next.gap & (SPACE | SLASH) != 0)
     })
-}
-
-fn is_north_american(groups: &[Group]) -> bool {
-    let groups = match groups {
-        [country, rest @ ..] if country.len() == 1 && country.first == b'1' && rest.len() == 3 => {
-            rest
-        }
-        _ => groups,
-    };
-    let [area, exchange, line] = groups else {
-        return false;
-    };
-    area.len() == 3
-        && exchange.len() == 3
-        && line.len() == 4
-        && area.first >= b'2'
-        && exchange.gap == line.gap
-        && matches!(line.gap, SPACE | DASH | DOT)
-}
-
-fn is_national(groups: &[Group]) -> bool {
-    let [trunk, second, rest @ ..] = groups else {
-        return false;
-    };
-    let is_date =
-        trunk.len() == 2 && second.len() == 2 && rest.first().is_some_and(|year| year.len() == 4);
-    let in_pairs = groups.iter().all(|group| group.len() == 2);
-    let fewest = if in_pairs { 9 } else { 8 };
-    // A single digit where more groups follow: `0033 1 70 18 99 00`, `06 1 441 4000`.
-    let is_foreign = trunk.second == b'0' && trunk.len() >= 3;
-    let second_is_long =
-        second.len() >= 2 || (groups.len() >= 4 || is_foreign) && digits(groups) >= 9;
-    let rest_separators = if second.gap & SLASH == 0 { SPACE | DASH } else { SPACE | DASH | DOT };
-    // `089 123456-0`
-    let (rest, last) = match rest {
-        [rest @ .., last] if last.len() == 1 && last.gap == DASH && second.gap & DASH == 0 => {
-            (rest, Some(last))
-        }
-        _ => (rest, None),
-    };
-    let is_extended = last.is_none() || rest.last().unwrap_or(second).len() >= 3;
-    let is_separated = second.gap & !(SPACE | DASH | SLASH) == 0
-        && is_extended
-        && are_separated(rest, rest_separators);
-    let is_postcode =
-        trunk.len() == 5 && second.gap == DASH && second.len() == 3 && groups.len() == 2;
-    let is_dotted = groups[1..].iter().all(|group| group.gap == DOT)
-        && (in_pairs && groups.len() == 5
-            || [&[3, 3, 2, 2][..], &[2, 4, 4]]
-                .iter()
-                .any(|lengths| groups.iter().map(Group::len).eq(lengths.iter().copied())));
-    trunk.first == b'0'
-        && (2..=6).contains(&trunk.len())
-        && (trunk.second != b'0' || trunk.len() != 6)
-        && (fewest..=15).contains(&digits(groups))
-        && second_is_long
-        && (is_separated || is_dotted)
-        && !is_date
-        && !is_postcode
-}
-
-fn digits(groups: &[Group]) -> usize {
-    groups.iter().map(Group::len).sum()
 }
 
 #[cfg(test)]
@@ -480,6 +359,63 @@ mod tests {
             ("089 / 123 456-0", "[phone]"),
             ("q=089+%2F+123+456-0", "q=[phone]"),
             ("030 1234567 / +49 171 1234567", "[phone] / [phone]"),
+            ("call me\u{2014}415-555-0132\u{2014}today", "call me\u{2014}[phone]\u{2014}today"),
+            ("me\u{2013}0171 1234567", "me\u{2013}[phone]"),
+            ("me \u{2014}+49 171 1234567\u{2015} ok", "me \u{2014}[phone]\u{2015} ok"),
+            ("030 \u{2013} 123 45 67", "[phone]"),
+            ("0171 1234567 \u{2013} 0172 7654321", "[phone] \u{2013} [phone]"),
+            ("0171\u{2013}1234567", "[phone]"),
+            ("0171&ndash;1234567", "[phone]"),
+            ("0171&mdash;1234567", "[phone]"),
+            ("me&mdash;0171&nbsp;1234567", "me&mdash;[phone]"),
+            ("+49&thinsp;171&thinsp;1234567", "[phone]"),
+            ("+49&#8239;171&#8239;1234567", "[phone]"),
+            ("&lpar;415&rpar;&thinsp;555&ndash;0132", "[phone]"),
+            ("&#40;415&#41 555-0132", "[phone]"),
+            ("call%20me%E2%80%94415-555-0132", "call%20me%E2%80%94[phone]"),
+        ]);
+    }
+
+    #[test]
+    fn numbers_side_by_side_are_all_found_whole() {
+        check_clean(&[
+            ("Tel. 0171 1234567 / 0172 7654321", "Tel. [phone] / [phone]"),
+            ("0171 1234567 / 0171 7654321", "[phone] / [phone]"),
+            ("0171/1234567 0172/7654321", "[phone] [phone]"),
+            ("0171 1234567/0172 7654321", "[phone]/[phone]"),
+            ("0171 1234567 - 0172 7654321", "[phone] - [phone]"),
+            ("0171 1234567 0172 7654321 0173 1111111", "[phone] [phone] [phone]"),
+            ("+49 30 1234567 030 7654321", "[phone] [phone]"),
+            ("+49 30 1234567 / 030 7654321 x", "[phone] / [phone] x"),
+            ("+48 601 234 567 / 601 234 568", "[phone] / [phone]"),
+            ("+48 601 234 567 601 234 568", "[phone] [phone]"),
+            ("+48 601 234 567 / 601 234 568 / 601 234 569", "[phone] / [phone] / [phone]"),
+            ("+48601234567/601234568", "[phone]/[phone]"),
+            ("+33 6 12 34 56 78 / 06 98 76 54 32", "[phone] / [phone]"),
+            ("06 12 34 56 78 06 98 76 54 32", "[phone] [phone]"),
+            ("06 12 34 56 78 / 06 98 76 54 32", "[phone] / [phone]"),
+            ("06 12 34 56 78 / 06 98 76 54 32 / 06 11 22 33 44", "[phone] / [phone] / [phone]"),
+            ("06.12.34.56.78 / 06.98.76.54.32", "[phone] / [phone]"),
+            ("020 7946 0958 020 7946 0959", "[phone] [phone]"),
+            ("02 9374 4000 02 9374 4001", "[phone] [phone]"),
+            ("(02) 9374 4000 0412 345 678", "[phone] [phone]"),
+            ("0412 345 678 0412 345 679", "[phone] [phone]"),
+            ("0800 123 456 0800 654 321", "[phone] [phone]"),
+            ("(030) 1234567 (030) 7654321", "[phone] [phone]"),
+            ("415-555-0132/415-555-0133", "[phone]/[phone]"),
+            ("415 555 0132 415 555 0133", "[phone] [phone]"),
+            ("138 0013 8000 138 0013 8001", "[phone] [phone]"),
+            ("8 916 123-45-67 8 916 123-45-68", "[phone] [phone]"),
+            ("Tel. 601 234 567 / 601 234 568", "Tel. [phone] / [phone]"),
+            ("Tel. 601234567 / 601234568", "Tel. [phone] / [phone]"),
+            ("Tel. 040 1234567 / 7654321", "Tel. [phone] / [phone]"),
+            ("q=%2B48+601+234+567+%2F+601+234+568", "q=[phone]+%2F+[phone]"),
+            ("q=0171+1234567+0172+7654321", "q=[phone]+[phone]"),
+            (&"06 12 34 56 78 ".repeat(40), &"[phone] ".repeat(40)),
+            (&"0301 12345 678 ".repeat(40), &"[phone] ".repeat(40)),
+            ("0171 1234567 10115 Berlin", "[phone] 10115 Berlin"),
+            ("+86 138 0013 8000", "[phone]"),
+            ("+48 601 234 567 20240115123", "[phone] 20240115123"),
         ]);
     }
 
@@ -525,6 +461,10 @@ mod tests {
             "q=Length%3A+1234567890",
             "iPhone 15 128 256 512",
             "Tel. 2024-05-06",
+            "00-14-22-01-23-45",
+            "00-14-22-01-23-45-67-89",
+            "01/02/2024 / 03/04/2024",
+            "12 34 56 / 12 34 56",
         ] {
             check_clean(&[(text, text)]);
         }

@@ -86,8 +86,10 @@ fn scan_plain(text: &[u8]) -> Option<Signs> {
     let mut signs = Signs::default();
     signs.add(found.at, Signs::AT);
     signs.add(found.assign, Signs::ASSIGN);
-    signs.add(found.reference, Signs::ESCAPE);
-    signs.add(found.reference && escape::any_tells(text), Signs::ENCODED);
+    // A number needs no `;`.
+    let has_escape = found.ampersand && (found.semicolon || memchr::memchr(b'#', text).is_some());
+    signs.add(has_escape, Signs::ESCAPE);
+    signs.add(has_escape && escape::any_tells(text), Signs::ENCODED);
     signs.add(found.jwt, Signs::JWT);
     signs.add(found.bearer, Signs::BEARER);
     signs.add(found.digit, Signs::DIGIT);
@@ -110,7 +112,7 @@ fn scan_by_byte(text: &[u8]) -> Signs {
     let mut signs = Signs::default();
     signs.add(singles & AT != 0, Signs::AT);
     signs.add(singles & EQUALS != 0 || pairs & NO_SLASH != 0, Signs::ASSIGN);
-    // `&` is in most URLs, with a `;` behind it hardly anywhere.
+    // `&` is in most URLs, with a `;` or a `#` hardly anywhere.
     let has_escape =
         singles & ESCAPE != 0 || singles & (AMPERSAND | SEMICOLON) == AMPERSAND | SEMICOLON;
     signs.add(has_escape, Signs::ESCAPE);
@@ -160,7 +162,8 @@ const fn class(byte: u8) -> u16 {
         // Of a slash or a dash that JSON escapes between digits.
         b'\\' => SEPARATOR | GOES_ON | ESCAPE,
         b'&' => AMPERSAND,
-        b';' => SEMICOLON,
+        // Of `&#64`.
+        b';' | b'#' => SEMICOLON,
         b'y' => Y,
         b'J' => J,
         b'b' | b'B' => B,
@@ -212,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn sixteen_bytes_at_once_tell_the_same_of_any_text(
-            text in "[0-9 ()+./:;&=@byJeE-]{0,80}",
+            text in "[0-9 ()+./:;&#=@byJeE-]{0,80}",
             filler in "[a-z0]{0,40}",
             other in ".{0,60}",
         ) {

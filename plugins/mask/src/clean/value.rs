@@ -4,6 +4,7 @@
 //! - A token: 8 or more characters of hex, base64 or the like with digits and letters, or as a long token.
 //! - A long token: 16 or more such characters with a digit or a capital, so `key=price` and `session=42`
 //!   stay.
+//! - Behind `Basic`: the base64 of anything with a colon in it.
 //! - A one-time code: 3 to 16 letters and digits, a digit among them, or as a token.
 //! - `code`: six digits, or as a long token.
 //! - A phone number: 5 digits or more.
@@ -76,7 +77,29 @@ fn token(value: View<'_>, percent: u8, is_wanted: fn(&[u8]) -> bool) -> usize {
     while let [before @ .., b'.' | b'/'] = token {
         token = before;
     }
-    if is_wanted(token) { start + token.len() } else { 0 }
+    let is_basic = start > 0 && bytes[..scheme].eq_ignore_ascii_case(b"basic");
+    let is_wanted = is_wanted(token) || is_basic && is_user_and_password(token);
+    if is_wanted { start + token.len() } else { 0 }
+}
+
+/// Whether this is the base64 of a user, a colon and a password.
+fn is_user_and_password(token: &[u8]) -> bool {
+    let sextet = |byte: &u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    let mut bits = 0_u32;
+    let decoded = token.iter().map_while(sextet).enumerate().filter_map(|(at, sextet)| {
+        bits = bits << 6 | u32::from(sextet);
+        // Of four, the first has none of its own to end.
+        (at % 4 != 0).then(|| (bits >> (6 - at % 4 * 2)) as u8)
+    });
+    // No user has a sign of control in it.
+    decoded.take_while(|byte| *byte >= b' ').any(|byte| byte == b':')
 }
 
 /// How many bytes of the text's beginning can be of a token, base64's padding included. Where a URL has to
@@ -95,7 +118,7 @@ pub(super) fn token_length(text: View<'_>, percent: u8) -> usize {
 
 /// Whether this is no password, but says whether there is one.
 pub(super) fn is_literal(text: &[u8]) -> bool {
-    [b"null".as_slice(), b"undefined", b"true", b"false"]
+    [b"null".as_slice(), b"nil", b"none", b"undefined", b"true", b"false"]
         .iter()
         .any(|literal| text.eq_ignore_ascii_case(literal))
 }
@@ -143,4 +166,24 @@ fn phone(value: &[u8]) -> usize {
         before = *byte;
     }
     if digits >= 5 { end } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::check_clean;
+
+    #[test]
+    fn users_with_passwords_are_found_however_short() {
+        check_clean(&[
+            ("Authorization: Basic cm9vdDpyb290", "Authorization: [token]"),
+            ("Authorization: basic cm9vdDo=, x", "Authorization: [token], x"),
+            ("Proxy-Authorization: Basic Og==", "Proxy-Authorization: [token]"),
+            ("Authorization%3A%20Basic%20dXNlcjpwYXNz", "Authorization%3A%20[token]"),
+            ("?authorization=Basic+dXNlcjpwYXNz&a=b", "?authorization=[token]&a=b"),
+            ("Authorization: Basic asO8ZTp4", "Authorization: [token]"),
+            ("Authorization: Basic authentication", "Authorization: Basic authentication"),
+            ("Authorization: Basic required", "Authorization: Basic required"),
+            ("Authorization: Basic", "Authorization: Basic"),
+        ]);
+    }
 }

@@ -19,9 +19,17 @@ fn what_is_replaced_in_json_leaves_json() {
         (r#"{"password":"a\"b","n":1}"#, r#"{"password":"[token]","n":1}"#),
         (
             r#"{"passwords":["a"],"password":["a",{"b":"c","d":[7]}]}"#,
-            r#"{"passwords":["a"],"password":["[token]",{"b":"[token]","d":[null]}]}"#,
+            r#"{"passwords":["[token]"],"password":["[token]",{"b":"[token]","d":[null]}]}"#,
         ),
         (r#"{"phone":49301234567}"#, r#"{"phone":null}"#),
+        (
+            r#"{"phones":["01711234567"],"tokens":["9f8a7b6c5d4e3f2a"],"phone_home":"01711234567"}"#,
+            r#"{"phones":["[phone]"],"tokens":["[token]"],"phone_home":"[phone]"}"#,
+        ),
+        (
+            r#"{"authorization":"Basic dXNlcjpwYXNz","headers":{"Authorization":["Basic Og=="]}}"#,
+            r#"{"authorization":"[token]","headers":{"Authorization":["[token]"]}}"#,
+        ),
         (
             r#"{"phones":{"mobile":["030123456",1.5e3]}}"#,
             r#"{"phones":{"mobile":["[phone]",1.5e3]}}"#,

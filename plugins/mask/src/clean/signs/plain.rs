@@ -78,7 +78,8 @@ pub(super) struct Found {
     /// `=`, or `:` that is not followed by `/`.
     pub assign: bool,
     /// `&` and `;`, of which escapes of HTML are made.
-    pub reference: bool,
+    pub ampersand: bool,
+    pub semicolon: bool,
     /// `yJ`.
     pub jwt: bool,
     /// `be`, in any case.
@@ -182,7 +183,8 @@ impl Seen {
         Some(Found {
             at: has(words, 7),
             assign: has(numbers, 7) || words & IS_COLON != 0,
-            reference: has(words, 5) && has(words, 6),
+            ampersand: has(words, 5),
+            semicolon: has(words, 6),
             jwt: has(words, 3),
             bearer: has(words, 1),
             digit: has(numbers, 0),
