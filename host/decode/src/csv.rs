@@ -208,6 +208,9 @@ impl Csv {
             let (at, line) = (self.at, self.line);
             match self.next_record(None) {
                 Next::Record { count, .. } => break (count, at, line),
+                Next::Malformed(bad) if bad.reason.code == WRONG_FIELD_COUNT => {
+                    return Err(DecodeError::FirstWide { most: self.ends.len() });
+                }
                 Next::Malformed(bad) => {
                     return Err(DecodeError::FirstRecord { message: bad.reason.message });
                 }

@@ -92,6 +92,12 @@ pub enum DecodeError {
         /// So many are taken.
         most: usize,
     },
+    /// Its first record, which tells how many columns there are, has too many fields.
+    #[error("the first record has more than {most} fields")]
+    FirstWide {
+        /// So many are taken.
+        most: usize,
+    },
     /// Its header is not text.
     #[error(
         "the header on line 1 is not UTF-8 text of at most {max_bytes} bytes: is this a CSV file? (`source.csv.encoding` names another encoding)"
@@ -121,6 +127,7 @@ impl DecodeError {
             Self::Read { .. } => Fault::Environment,
             Self::HeaderTwice { .. }
             | Self::FirstRecord { .. }
+            | Self::FirstWide { .. }
             | Self::HeaderQuotes { .. }
             | Self::HeaderWide { .. }
             | Self::HeaderText { .. }

@@ -180,7 +180,8 @@ impl Warehouse {
         let mut of_table = self.list(&replaced(&self.table(table))).await?;
         of_table.retain(|file| is_live(&file.location));
         let mut of_logs = self.list(&replaced(&self.log(table))).await?;
-        of_logs.retain(|file| Flushes::of(&file.location).is_some());
+        of_logs
+            .retain(|file| file.location.filename().is_some_and(|name| name.ends_with(".parquet")));
         for file in [of_table, of_logs].concat() {
             let age = now.duration_since(file.last_modified.into());
             if age.is_ok_and(|age| age > GRACE) && goes_on() {

@@ -266,11 +266,10 @@ mod tests {
 
     #[test]
     fn a_literal_ends_before_what_follows() {
-        for sql in
-            ["10x", "1_000", "0x1_0", "0XFFg", "1.5.5", "1e5e5", "'a'b", "'a'\"b\"", "1'a'", "'a'1"]
-        {
+        for sql in ["10x", "1_000", "0x1_0", "1.5.5", "1e5e5", "'a'b", "'a'\"b\"", "1'a'", "'a'1"] {
             assert!(error(sql).contains("white space"), "{sql}");
         }
+        assert!(error("0XFFg").contains("is no INT64"));
         for sql in
             ["10 x", "x10", "x = 'a'AND y", "DATE'2026-01-01'", "(1)x", "1/**/x", "1. + .5", "1-2"]
         {

@@ -219,7 +219,7 @@ fn tried(text: &str, dialect: Dialect) -> Tried {
         Ok(decoder) => decoder,
         Err(error) => {
             tried.malformed = 1;
-            tried.is_too_wide = matches!(error, DecodeError::HeaderWide { .. });
+            tried.is_too_wide = matches!(error, DecodeError::FirstWide { .. });
             return tried;
         }
     };
