@@ -75,8 +75,9 @@ impl Printer<'_> {
             Check::Starts { prefixes, .. } => {
                 let mut decimal = String::new();
                 let by = self.batch.column(&rule.column(1).path);
-                let prefix =
-                    by.and_then(|by| key(by, at, &mut decimal)).and_then(|by| prefixes.get(Bytes::new(by)));
+                let prefix = by
+                    .and_then(|by| key(by, at, &mut decimal))
+                    .and_then(|by| prefixes.get(Bytes::new(by)));
                 let wanted = match prefix {
                     Some(prefix) => format!("to start with `{}`", String::from_utf8_lossy(prefix)),
                     None => "to have a known start".to_owned(),

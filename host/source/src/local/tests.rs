@@ -127,7 +127,7 @@ fn a_file_whose_name_is_not_utf_8_is_not_seen_where_it_may_be_meant() {
     use clickmill_core::Fault;
     let folder = folder(&["a.csv"]);
     let root = folder.path();
-    let odd = write_odd(root, b"caf\xe9.csv", "x");
+    let odd = write_odd(root, b"Ren\xe9.csv", "x");
     write_odd(root, b"f\xe9/b.csv", "x");
     // Neither is data, whatever it is called.
     write_odd(root, b"_\xe9.csv", "x");
@@ -135,7 +135,7 @@ fn a_file_whose_name_is_not_utf_8_is_not_seen_where_it_may_be_meant() {
     for (pattern, files, wanted, passed_over) in [
         ("", 1, 2, 2),
         ("*.csv", 1, 1, 2),
-        ("caf?.csv", 0, 1, 0),
+        ("Ren?.csv", 0, 1, 0),
         ("*/*.csv", 0, 1, 0),
         ("**/b.csv", 0, 1, 0),
         ("a*.csv", 1, 0, 0),

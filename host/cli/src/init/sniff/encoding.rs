@@ -165,28 +165,28 @@ mod tests {
     #[test]
     fn some_bad_bytes_make_no_other_encoding_of_utf_8() {
         let polish = "7,Łódź\n".as_bytes();
-        check(&table(polish, 10_000, b"8,caf\xe9\n"), "UTF-8");
-        check(&table(polish, 10, b"8,caf\xe9\n9,\xff\xfe\xfd\n"), "UTF-8");
-        check(&table(polish, 1, b"8,caf\xe9\n"), "UTF-8");
+        check(&table(polish, 10_000, b"8,Ren\xe9\n"), "UTF-8");
+        check(&table(polish, 10, b"8,Ren\xe9\n9,\xff\xfe\xfd\n"), "UTF-8");
+        check(&table(polish, 1, b"8,Ren\xe9\n"), "UTF-8");
         // One record of many bad bytes is one.
         check(&table(polish, 100, &[b"8,", [0xe9_u8; 5000].as_slice(), b"\n"].concat()), "UTF-8");
         check(&table(polish, 100, &b"8,K\xf6ln\n".repeat(300)), "UTF-8");
         // A line that is all there is.
         check(&[b"[", "\"Łódź\",".repeat(9).as_bytes(), b"\"\xe9\"]"].concat(), "UTF-8");
         // The mark says so, whatever is behind it.
-        check(b"\xef\xbb\xbfid,city\n1,caf\xe9\n", "UTF-8");
+        check(b"\xef\xbb\xbfid,city\n1,Ren\xe9\n", "UTF-8");
         check(b"id,city\n1,a\n", "UTF-8");
     }
 
     #[test]
     fn bytes_that_are_utf_8_by_chance_make_none_of_another_encoding() {
-        check(b"id,city\n1,caf\xe9\n", "windows-1252");
-        check(b"id,city\n1,caf\xe9", "windows-1252");
+        check(b"id,city\n1,Ren\xe9\n", "windows-1252");
+        check(b"id,city\n1,Ren\xe9", "windows-1252");
         check(&table(b"1,Bonn\n", 10_000, b"8,K\xf6ln\n"), "windows-1252");
         // `ÓŁ` is a letter of UTF-8 too.
         let company = b"1,SP\xd3\xa3KA Z OGRANICZON\xa5 ODPOWIEDZIALNO\x8cCI\xa5\n";
         check(&table(company, 100, b""), "windows-1250");
-        check(&table(b"1,voil\xe0 \xe9t\xe9\n", 100, b"2,\xab Caf\xe9\xa0\xbb\n"), "windows-1252");
+        check(&table(b"1,voil\xe0 \xe9t\xe9\n", 100, b"2,\xab Ren\xe9\xa0\xbb\n"), "windows-1252");
     }
 
     #[test]
