@@ -7,11 +7,14 @@ use super::pushed::pulled;
 use crate::Failure;
 use crate::compile::Limits;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::StageName;
 use clickmill_sandbox::{Golden, Library, StageMade};
 
 /// A plugin that may read and write all that its cases have.
 pub(super) struct Alone {
     pub library: Library,
+    /// The name of its stage: the folder's, as in messages.
+    pub stage: StageName,
     /// The component.
     pub component: PathBuf,
     /// The folder that has its cases in `tests`.
@@ -20,9 +23,6 @@ pub(super) struct Alone {
 }
 
 impl Alone {
-    /// The name of its stage.
-    pub(super) const STAGE: &str = "plugin";
-
     /// Takes a component file, builds the crate of a folder, or pulls what a registry holds.
     pub(super) fn load(plugin: &Path, limits: &Limits) -> Result<Self, Failure> {
         let (component, folder) = Self::find(plugin, limits)?;
@@ -44,14 +44,15 @@ impl Alone {
         limits: &Limits,
     ) -> Result<Self, Failure> {
         let cases = Golden::beside(&folder)?;
+        let stage = stage_of(&folder, &component);
         let plugin = Plugin {
             component: component.clone(),
             reads: Grant::All,
             writes: Grant::All,
-            ..Plugin::named(Self::STAGE.parse().expect("a name that stages may have"))
+            ..Plugin::named(stage.clone())
         };
         let library = Library::load(&limits.engine()?, &[plugin])?;
-        Ok(Self { library, component, folder, cases })
+        Ok(Self { library, stage, component, folder, cases })
     }
 
     /// Its cases, by file.
@@ -83,4 +84,12 @@ impl Alone {
     pub(super) fn made(&self) -> StageMade {
         self.library.set().stages.swap_remove(0)
     }
+}
+
+/// What a plugin is called: as its folder or its component is, where stages may be called so.
+fn stage_of(folder: &Path, component: &Path) -> StageName {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = |name: Option<&std::ffi::OsStr>| name?.to_str()?.parse().ok();
+    let called = name(folder.file_name()).or_else(|| name(component.file_stem()));
+    called.unwrap_or_else(|| "plugin".parse().expect("a name that stages may have"))
 }

@@ -84,7 +84,7 @@ impl Bench {
         let mut files = Vec::new();
         for golden in cases {
             let bench = |version: &Alone| {
-                version.library.bench(Alone::STAGE, golden, &rows, self.count as usize)
+                version.library.bench(&version.stage, golden, &rows, self.count as usize)
             };
             let benches = versions.iter().map(bench).collect::<Result<Vec<Rows>, TestError>>();
             let benches = benches.map_err(bad)?;

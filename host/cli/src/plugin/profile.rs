@@ -63,7 +63,7 @@ impl Profile {
         let rows = self.rows.as_deref().map(read_rows).transpose()?.unwrap_or_default();
         let golden = alone.cases_of(self.cases.as_deref())?[0];
         let failed = |error: anyhow::Error| Failure::new(Exit::BadInput, error);
-        let bench = alone.library.bench(Alone::STAGE, golden, &rows, self.count as usize);
+        let bench = alone.library.bench(&alone.stage, golden, &rows, self.count as usize);
         let profile = bench.map_err(|error| failed(error.into()))?.profile(self.samples);
         let profile = profile.map_err(|error| failed(error.into()))?;
         // Not by what it says of itself: that may be a path.

@@ -103,7 +103,7 @@ impl Test {
         let alone = Alone::load(&self.plugin, &self.limits)?;
         let is_told = self.fuel || self.json || self.junit.is_some();
         let measure = if is_told { Measure::All } else { Measure::Budgets };
-        let test = |file| alone.library.golden(Alone::STAGE, file, measure);
+        let test = |file| alone.library.golden(&alone.stage, file, measure);
         let cases = alone.cases()?.iter();
         let outcomes: Vec<Outcome> = cases.map(|file| (file.file.clone(), test(file))).collect();
         if let Some(path) = &self.junit {
