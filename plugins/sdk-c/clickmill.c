@@ -266,7 +266,7 @@ struct cm_config {
   cm_value value;
   const column_spec *available;
   uint32_t available_count;
-  buffer problems, reads, writes, lookups; // of cm_text and column_spec
+  buffer problems, keys, reads, writes, lookups; // of cm_text and column_spec
   bool multiplies;
 };
 
@@ -281,6 +281,111 @@ static cm_config config_of(const char *bytes, uint32_t length, const column_spec
 
 cm_value cm_config_value(const cm_config *config) { return config->value; }
 void cm_problem(cm_config *config, const char *form, ...) { FORMAT(text, form); PUSH(&config->problems, cm_text, text); }
+static cm_text joined(const cm_text *problems, uint32_t count) {
+  cm_text all = cm_str("");
+  for (uint32_t i = 0; i < count; i++) all = cm_format("%s%s%s", all.bytes, i ? "; " : "", problems[i].bytes);
+  return all;
+}
+
+// A value as JSON has it, for people: the beginning of it.
+static cm_text told(cm_value v) {
+  cm_text all = cm_str(v.kind == CM_IS_LIST ? "[" : "{");
+  switch (v.kind) {
+  case CM_IS_NULL: return cm_str("null");
+  case CM_IS_BOOLEAN: return cm_str(v.boolean ? "true" : "false");
+  case CM_IS_INTEGER: return cm_format("%lld", (long long)v.integer);
+  case CM_IS_FLOAT64: {
+    cm_text digits = cm_format("%.15g", v.float64);
+    if (strtod(digits.bytes, NULL) != v.float64) digits = cm_format("%.17g", v.float64);
+    return cm_format(strpbrk(digits.bytes, ".en") ? "%s" : "%s.0", digits.bytes);
+  }
+  case CM_IS_TEXT: return cm_format("\"%.*s\"", (int)v.text.length, v.text.bytes);
+  default: break;
+  }
+  for (uint32_t i = 0; i < v.length && all.length < 80; i++) {
+    cm_text name = v.kind == CM_IS_LIST ? cm_str("") : cm_format("\"%.*s\": ", (int)v.fields[i].name.length, v.fields[i].name.bytes);
+    cm_text value = told(v.kind == CM_IS_LIST ? v.elements[i] : v.fields[i].value);
+    all = cm_format("%.*s%s%.*s%.*s", (int)all.length, all.bytes, i ? ", " : "", (int)name.length, name.bytes, (int)value.length, value.bytes);
+  }
+  return cm_format("%.*s%s", (int)all.length, all.bytes, v.kind == CM_IS_LIST ? "]" : "}");
+}
+
+// Whether a value is of a kind. Another one is a problem.
+static bool is_config_of(cm_config *config, cm_text path, cm_value *value, cm_kind kind) {
+  static const char *const wanted[] = {[CM_IS_BOOLEAN] = "true or false", [CM_IS_INTEGER] = "an integer", [CM_IS_FLOAT64] = "a number", [CM_IS_TEXT] = "a text", [CM_IS_LIST] = "a list", [CM_IS_RECORD] = "a table"};
+  if (kind == CM_IS_FLOAT64 && value->kind == CM_IS_INTEGER) *value = cm_float64((double)value->integer);
+  if (value->kind == kind) return true;
+  cm_text is = told(*value);
+  uint32_t length = is.length;
+  if (length > 80) for (length = 79; (is.bytes[length] & 0xc0) == 0x80;) length--;
+  cm_problem(config, "`%.*s` is %.*s%s, wanted %s", (int)path.length, path.bytes, (int)length, is.bytes, length < is.length ? "…" : "", wanted[kind]);
+  return false;
+}
+
+// What is set for a key, of a kind; else null.
+static cm_value config_at(cm_config *config, const char *path, cm_kind kind) {
+  PUSH(&config->keys, cm_text, cm_str(path));
+  cm_value value = cm_field_of(config->value, path);
+  return value.kind != CM_IS_NULL && is_config_of(config, cm_str(path), &value, kind) ? value : cm_null();
+}
+
+cm_text cm_config_text(cm_config *config, const char *path) {
+  cm_value value = config_at(config, path, CM_IS_TEXT);
+  return value.kind == CM_IS_TEXT ? value.text : (cm_text){0};
+}
+
+#define CONFIG_AT(kind_of, member) \
+  cm_value value = config_at(config, path, kind_of); \
+  if (value.kind == kind_of) *to = value.member; \
+  return value.kind == kind_of
+bool cm_config_int64(cm_config *config, const char *path, int64_t *to) { CONFIG_AT(CM_IS_INTEGER, integer); }
+bool cm_config_float64(cm_config *config, const char *path, double *to) { CONFIG_AT(CM_IS_FLOAT64, float64); }
+bool cm_config_boolean(cm_config *config, const char *path, bool *to) { CONFIG_AT(CM_IS_BOOLEAN, boolean); }
+
+cm_value cm_config_list(cm_config *config, const char *path, cm_kind of) {
+  cm_value list = config_at(config, path, CM_IS_LIST);
+  bool fits = true;
+  for (uint32_t i = 0; i < list.length; i++) fits &= is_config_of(config, cm_format("%s[%u]", path, i), &list.elements[i], of);
+  return fits ? list : cm_null();
+}
+
+cm_value cm_config_record(cm_config *config, const char *path, cm_kind of) {
+  cm_value record = config_at(config, path, CM_IS_RECORD);
+  bool fits = true;
+  for (uint32_t i = 0; i < record.length; i++) {
+    cm_text name = record.fields[i].name;
+    fits &= is_config_of(config, cm_format("%s.%.*s", path, (int)name.length, name.bytes), &record.fields[i].value, of);
+  }
+  return fits ? record : cm_null();
+}
+
+void cm_config_requires(cm_config *config, const char *path) {
+  if (cm_field_of(config->value, path).kind == CM_IS_NULL) cm_problem(config, "missing field `%s`", path);
+}
+
+static void no_others(cm_config *config, cm_value record, const char *above) {
+  const cm_text *keys = (cm_text *)config->keys.bytes;
+  uint32_t count = config->keys.length / sizeof(cm_text);
+  for (uint32_t i = 0; i < record.length; i++) {
+    cm_text path = cm_format("%s%.*s", above, (int)record.fields[i].name.length, record.fields[i].name.bytes);
+    bool is_known = false, is_above = false;
+    for (uint32_t k = 0; k < count; k++) {
+      is_known |= cm_equal(keys[k], path);
+      is_above |= keys[k].length > path.length && keys[k].bytes[path.length] == '.' && !memcmp(keys[k].bytes, path.bytes, path.length);
+    }
+    if (is_known || (is_above && record.fields[i].value.kind == CM_IS_NULL)) continue;
+    if (is_above) {
+      if (is_config_of(config, path, &record.fields[i].value, CM_IS_RECORD)) no_others(config, record.fields[i].value, cm_format("%s.", path.bytes).bytes);
+      continue;
+    }
+    cm_text known = cm_str("");
+    for (uint32_t k = 0; k < count; k++) known = cm_format("%s%s`%s`", known.bytes, k ? ", " : "", keys[k].bytes);
+    cm_problem(config, "unknown field `%s`, expected one of: %s", path.bytes, count ? known.bytes : "none");
+  }
+}
+
+void cm_config_no_others(cm_config *config) { no_others(config, config->value, ""); }
+
 bool cm_available(const cm_config *config, const char *path, cm_type type) {
   for (uint32_t i = 0; i < config->available_count; i++)
     if (cm_equal(config->available[i].path, cm_str(path)) && config->available[i].type == type) return true;
@@ -708,6 +813,13 @@ EXPORT("process") answer *process(const char *text, uint32_t length, const uint8
     uint32_t rows, int64_t ingest_time, const column *columns, uint32_t count) {
   (void)prepared, (void)prepared_length;
   cm_config config = config_of(text, length, NULL, 0);
+  memset(&answered, 0, sizeof(answered));
+  if (config.problems.length) {
+    // Only what the host has made up was looked at before, in place of secrets.
+    answered.answer.is_error = 1;
+    answered.answer.fault = joined((cm_text *)config.problems.bytes, config.problems.length / sizeof(cm_text));
+    return &answered.answer;
+  }
   place_now.file = NULL;
   cm_row row = {.in = {columns, count}, .ingest_time = ingest_time, .config = &config};
   output out = {.roots = nodes_of(&config, &row.in)};
@@ -729,7 +841,6 @@ EXPORT("process") answer *process(const char *text, uint32_t length, const uint8
   arena_now = &call;
   buffer made_columns = {0};
   finish(out.roots, -1, &made_columns);
-  memset(&answered, 0, sizeof(answered));
   answer *to = &answered.answer;
   if (config.multiplies) to->came_from = (option_list){1, {out.came_from.bytes, out.came_from.length / 4}};
   to->columns = (list){made_columns.bytes, made_columns.length / sizeof(column)};

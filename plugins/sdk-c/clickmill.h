@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Text or bytes, not ended by a zero. A text that is not there has a null pointer; an empty one has not.
+// Text or bytes, not ended by a zero: nothing for `str…`, but for `memcmp`, `cm_equal` and `%.*s`. A text that is not
+// there has a null pointer; an empty one has not.
 typedef struct {
   const char *bytes;
   uint32_t length;
@@ -84,7 +85,22 @@ cm_text cm_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 typedef struct cm_config cm_config;
 
-// The configuration as the pipeline file has it, a record, with the secrets filled in as texts.
+// What is set for a key, by path: `limits.words`. A value of another type than the function's is a problem, which is told
+// with the others; then, as where nothing is set, the text, list or record is not there, and `to` stays as it is.
+// A secret is a text, as a field of its name.
+cm_text cm_config_text(cm_config *, const char *path);
+bool cm_config_int64(cm_config *, const char *path, int64_t *to);
+bool cm_config_float64(cm_config *, const char *path, double *to); // an integer too
+bool cm_config_boolean(cm_config *, const char *path, bool *to);
+// A list or a record, with any names, whose values are all `of` one kind. Of `CM_IS_FLOAT64` integers are too.
+cm_value cm_config_list(cm_config *, const char *path, cm_kind of);
+cm_value cm_config_record(cm_config *, const char *path, cm_kind of);
+// Says that a key has to be set.
+void cm_config_requires(cm_config *, const char *path);
+// Says that there are no other keys than those that were asked for by the functions above: a misspelt one is a problem.
+void cm_config_no_others(cm_config *);
+// The configuration as the pipeline file has it, a record, with the secrets filled in as texts: for what has no fixed
+// type. Look at the `kind` of each value before you read it.
 cm_value cm_config_value(const cm_config *);
 // Says what is wrong with it; several are told at once. The text is as `printf` writes it.
 void cm_problem(cm_config *, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,7 +2,7 @@ package clickmill
 
 import (
 	"fmt"
-	"math/bits"
+	"reflect"
 	"strings"
 )
 
@@ -24,38 +24,6 @@ const (
 	Blob
 	Record
 )
-
-// Decimal is an exact number times 1,000,000,000: an integer of 128 bits in two words.
-type Decimal struct {
-	Low  uint64
-	High int64
-}
-
-// Whole is an integer as an exact number.
-func Whole(number int64) Decimal {
-	high := int64(0)
-	if number < 0 {
-		high = -1
-	}
-	return Decimal{uint64(number), high}.Times(1_000_000_000)
-}
-
-// Plus is the sum of two exact numbers.
-func (d Decimal) Plus(other Decimal) Decimal {
-	low, carry := bits.Add64(d.Low, other.Low, 0)
-	return Decimal{low, d.High + other.High + int64(carry)}
-}
-
-// Times is an exact number taken so many times. What has more than 38 digits is refused by the host, or, beyond
-// 128 bits, another number.
-func (d Decimal) Times(number int64) Decimal {
-	high, low := bits.Mul64(d.Low, uint64(number))
-	high += uint64(d.High) * uint64(number)
-	if number < 0 {
-		high -= d.Low
-	}
-	return Decimal{low, int64(high)}
-}
 
 // column is one column of a batch. Of its values, those of its type are there.
 type column struct {
@@ -249,7 +217,7 @@ func (n *node) of(in *batch, index int, sets map[string]any) any {
 func overlay(given any, path string, value any, whole string) any {
 	switch given := given.(type) {
 	case []any:
-		values, ok := value.([]any)
+		values, ok := listOf(value)
 		if !ok || len(values) != len(given) {
 			panic(fmt.Sprintf("`%s` lies in a list: set a list with a value for each element", whole))
 		}
@@ -271,13 +239,45 @@ func overlay(given any, path string, value any, whole string) any {
 	return nil
 }
 
+// listOf is a value as a list: a slice of whatever type.
+func listOf(value any) ([]any, bool) {
+	if list, ok := value.([]any); ok || value == nil {
+		return list, ok
+	}
+	of := reflect.ValueOf(value)
+	if of.Kind() != reflect.Slice {
+		return nil, false
+	}
+	list := make([]any, of.Len())
+	for i := range list {
+		list[i] = of.Index(i).Interface()
+	}
+	return list, true
+}
+
+// recordOf is a value as a record: a map of texts to whatever type.
+func recordOf(value any) (map[string]any, bool) {
+	if record, ok := value.(map[string]any); ok || value == nil {
+		return record, ok
+	}
+	of := reflect.ValueOf(value)
+	if of.Kind() != reflect.Map || of.Type().Key().Kind() != reflect.String {
+		return nil, false
+	}
+	record := make(map[string]any, of.Len())
+	for entries := of.MapRange(); entries.Next(); {
+		record[entries.Key().String()] = entries.Value().Interface()
+	}
+	return record, true
+}
+
 // check panics where a value is not of the column's type.
 func (n *node) check(value any) {
 	if value == nil {
 		return
 	}
 	if n.repeated {
-		list, ok := value.([]any)
+		list, ok := listOf(value)
 		if !ok {
 			panic(fmt.Sprintf("`%s` is a list, and is set to %v", n.path, value))
 		}
@@ -307,7 +307,7 @@ func (n *node) checkElement(value any) {
 		_, ok = value.([]byte)
 	case Record:
 		var record map[string]any
-		if record, ok = value.(map[string]any); ok {
+		if record, ok = recordOf(value); ok {
 			for _, field := range n.fields {
 				field.check(record[field.name])
 			}
@@ -329,7 +329,7 @@ func (n *node) push(value any) {
 		n.pushElement(value)
 		return
 	}
-	list, _ := value.([]any)
+	list, _ := listOf(value)
 	for _, element := range list {
 		n.pushElement(element)
 	}
@@ -370,7 +370,7 @@ func (n *node) pushElement(value any) {
 		}
 		n.ends = append(n.ends, uint32(len(n.bytes)))
 	case Record:
-		record, _ := value.(map[string]any)
+		record, _ := recordOf(value)
 		for _, field := range n.fields {
 			field.push(record[field.name])
 		}

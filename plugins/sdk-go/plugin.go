@@ -102,7 +102,7 @@ func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
 // refusal is an error as a refusal: another one than Reject's has the code `exception`.
 func refusal(err error) *Refusal {
 	var refused *Refusal
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || refused == nil {
 		refused = Reject("exception", "%v", err)
 	}
 	return refused
@@ -234,14 +234,19 @@ func schemaOf(value reflect.Value) map[string]any {
 	}
 }
 
-// rowSafely transforms a row. A panic is a refusal, with the line where it was.
+// rowSafely transforms a row. A panic is a refusal, with the line where it was. A Refusal that is nil is none, though
+// as an error it is not nil: a function that returns a *Refusal has such.
 func rowSafely(transform func(*Row) error, row *Row) (err error) {
 	defer func() {
 		if what := recover(); what != nil {
 			err = Reject("exception", "%v%s", what, panicked())
 		}
 	}()
-	return transform(row)
+	err = transform(row)
+	if refused, ok := err.(*Refusal); ok && refused == nil {
+		return nil
+	}
+	return err
 }
 
 // panicked is the line of the author's code at which it was; nothing where none of it was running.

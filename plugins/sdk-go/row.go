@@ -77,8 +77,9 @@ func require[T any](r *Row, path string) (T, error) {
 // IngestTime is when the host took the row in, in microseconds since 1970-01-01T00:00:00Z: the plugin's "now".
 func (r *Row) IngestTime() int64 { return r.batch.ingestTime }
 
-// Set sets a column that was announced. One that is not set keeps what was read of it, or is null. A record that
-// was announced is set whole. A field that was announced without its record is set by path; where that leads
+// Set sets a column that was announced. One that is not set keeps what was read of it, or is null. A list may be a
+// slice of another type too, such as []string, and a record a map, such as map[string]int64. A record that was
+// announced is set whole. A field that was announced without its record is set by path; where that leads
 // through a list, with a list that has a value for each element.
 //
 // It panics where the column was not announced, or as another type: a mistake of the plugin.

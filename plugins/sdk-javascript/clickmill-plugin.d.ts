@@ -157,7 +157,10 @@ export interface Batch {
   filterOut(row: number): void;
 }
 
-/** A secret that a plugin wants, of 16 bytes at least. It arrives as the field of that name in the configuration. */
+/**
+ * A secret that a plugin wants, of 16 bytes at least. It arrives as the field of that name in the configuration, which
+ * `config.properties` declares.
+ */
 export type Secret = string | { name: string; minBytes: number };
 
 /** What a plugin is. */

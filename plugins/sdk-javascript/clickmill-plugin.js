@@ -20,7 +20,19 @@ export function plugin(definition) {
   if ((typeof definition.row === "function") === (typeof definition.columns === "function")) {
     throw new TypeError("a plugin has a function `row`, or one over `columns`");
   }
+  for (const name of ["row", "columns", "check"]) {
+    if (/^\[object (Async|Generator)/.test(Object.prototype.toString.call(definition[name]))) {
+      throw new TypeError(`\`${name}\` waits or yields: a plugin waits for nothing, its functions are not async`);
+    }
+  }
   const config = { type: "object", additionalProperties: false, ...definition.config };
+  for (const secret of definition.secrets ?? []) {
+    const name = secret.name ?? secret;
+    if (config.additionalProperties === false && !Object.hasOwn(config.properties ?? {}, name)) {
+      const told = `the secret \`${name}\` comes as a field of the configuration`;
+      throw new TypeError(`${told}: declare \`${name}\` in \`config.properties\``);
+    }
+  }
   return Object.freeze({ lookups: [], secrets: [], multiplies: false, ...definition, config });
 }
 

@@ -2,6 +2,7 @@
 //! can reach is linked here.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +37,9 @@ pub(super) struct Guest {
     pub lines_unwritten: u64,
     /// By column, how many values of it are null since they could not be read.
     pub unreadable: BTreeMap<String, u64>,
-    /// The last error line: a panic leaves its message there before it traps.
+    /// The last error line, or the first one of a trace: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
+    trace: Trace,
     /// The size that its memory was refused to grow to when it grew last, in bytes.
     pub refused_memory: Option<usize>,
     /// The memory that it has, in bytes: of all its memories together.
@@ -66,6 +68,7 @@ impl Guest {
             lines_unwritten: 0,
             unreadable: BTreeMap::new(),
             last_error: None,
+            trace: Trace::default(),
             refused_memory: None,
             memory: 0,
             most_memory: 0,
@@ -90,6 +93,7 @@ impl Guest {
         self.lines_unwritten = 0;
         self.unreadable.clear();
         self.last_error = None;
+        self.trace = Trace::default();
         self.refused_memory = None;
     }
 
@@ -130,7 +134,58 @@ impl Guest {
             }
         }
         if matches!(level, Level::Error) {
-            self.last_error = Some(message);
+            self.keep_error(message);
+        }
+    }
+
+    /// Keeps why it traps, if it does.
+    fn keep_error(&mut self, message: String) {
+        let is_behind = BEHIND_PANIC.iter().any(|word| message.starts_with(word));
+        match (self.trace, &mut self.last_error) {
+            (Trace::Behind, _) => {}
+            (Trace::Line | Trace::Pieces, _) if is_behind => self.trace = Trace::Behind,
+            (Trace::Pieces, Some(line)) => {
+                if line.len() < self.limits.max_message_bytes {
+                    line.push_str(&message);
+                    // Each piece was looked at, and what they make together was not.
+                    *line = self.redactor.clean(take(line), self.limits.max_message_bytes);
+                }
+            }
+            (_, last) => {
+                self.trace = Trace::begun_by(&message);
+                *last = Some(message);
+            }
+        }
+    }
+}
+
+/// Where in a trace the error lines are. Go's runtime writes one in pieces, and where a line of it ends is not told.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    /// In none.
+    #[default]
+    Nowhere,
+    /// Behind its first line, if it is one: that may be all there is.
+    Line,
+    /// Within its first line.
+    Pieces,
+    /// Behind that.
+    Behind,
+}
+
+/// How the first line of a trace begins, and the piece that it begins with.
+const PANIC: [&str; 2] = ["panic: ", "fatal error: "];
+/// How the next one begins.
+const BEHIND_PANIC: [&str; 3] = ["goroutine ", "[signal ", "runtime stack:"];
+
+impl Trace {
+    fn begun_by(message: &str) -> Self {
+        if PANIC.contains(&message) {
+            Self::Pieces
+        } else if PANIC.iter().any(|word| message.starts_with(word)) {
+            Self::Line
+        } else {
+            Self::Nowhere
         }
     }
 }
@@ -321,4 +376,76 @@ fn find(
     let answer = store.data().lookups.find(&table, &field, offsets, bytes);
     pay(&mut store, size_of_answer(&answer))?;
     Ok((answer,))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of error lines.
+    fn kept(guest: &mut Guest, lines: &[&str]) -> Option<String> {
+        for line in lines {
+            guest.log(Level::Error, (*line).to_owned());
+        }
+        guest.last_error.clone()
+    }
+
+    #[test]
+    fn of_a_trace_its_first_line_is_kept_and_else_the_last() {
+        for (lines, wanted) in [
+            (&["one", "another"][..], "another"),
+            // As Go writes them, but for the ends of lines.
+            (
+                &["said", "panic: ", "boom", "goroutine ", "6", " [", "running", "0x2"],
+                "panic: boom",
+            ),
+            (
+                &["panic: ", "(", "main.Odd", ") ", "0xce10", "goroutine "],
+                "panic: (main.Odd) 0xce10",
+            ),
+            (
+                &[
+                    "panic: ",
+                    "first",
+                    "\t",
+                    "panic: ",
+                    "second",
+                    "[signal ",
+                    "0xb",
+                    "goroutine ",
+                    "6",
+                ],
+                "panic: first\tpanic: second",
+            ),
+            (
+                &["fatal error: ", "all goroutines are asleep - deadlock!", "goroutine ", "1"],
+                "fatal error: all goroutines are asleep - deadlock!",
+            ),
+            (&["panic: ", "goroutine ", "1"], "panic: "),
+            // In whole lines.
+            (&["panic: boom", "goroutine 1 [running]:", "main.go:5"], "panic: boom"),
+            // No trace, but lines that somebody wrote.
+            (&["panic: averted", "another"], "another"),
+            (&["goroutine 1", "another"], "another"),
+        ] {
+            let mut guest = Guest::new("test".into(), Limits::default(), Default::default());
+            assert_eq!(kept(&mut guest, lines).as_deref(), Some(wanted), "{lines:?}");
+            guest.next_call(HiddenValues::default(), Duration::MAX, 10);
+            assert_eq!(guest.last_error, None);
+            assert_eq!(kept(&mut guest, &["another"]).as_deref(), Some("another"), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_trace_are_no_longer_than_a_line_and_tell_no_secret() {
+        let limits = Limits::default();
+        let secrets = [("key", "0123456789abcdef")];
+        let guest = Guest::new("test".into(), limits, Default::default());
+        let mut guest = guest.redacting(Redactor::new(secrets.into_iter()));
+        let told = kept(&mut guest, &["panic: ", "of 01234567", "89abcdef"]).unwrap();
+        assert_eq!(told, "panic: of [secret key]");
+        let piece = "x".repeat(100);
+        let told = kept(&mut guest, &[&*piece; 100]).unwrap();
+        assert!(told.len() <= limits.max_message_bytes, "{}", told.len());
+    }
 }

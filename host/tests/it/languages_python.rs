@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::languages_scripts::{COLUMN_CASES, Language};
-use crate::support::root;
+use crate::support::{Scratch, root, succeeds};
 
 pub(crate) const PYTHON: Language = Language {
     name: "python",
@@ -172,4 +172,144 @@ fn packages_in_pure_python_come_along() {
         ]
     }"#;
     DEPENDS.passes("packages_in_pure_python_come_along", &[("tests/cases.json", cases)]);
+}
+
+/// Unit tests of what is told when a plugin is made.
+const WHEN_IT_IS_MADE: &str = r#"
+import sys
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "sdk"))
+
+from clickmill_plugin import DataType, Row, Secret, plugin, testing  # noqa: E402
+
+
+@dataclass
+class Config:
+    word: str = "a"
+
+
+COLUMNS = {"what": DataType.TEXT}
+
+
+def made(function, **more):
+    return plugin(**{"reads": COLUMNS, "writes": COLUMNS, **more})(function)
+
+
+class Functions(unittest.TestCase):
+    def test_a_configuration_is_the_second_parameter(self):
+        def bare(row, config: Config):
+            row["what"] = config.word
+
+        def typed(row: Row, config: Config):
+            row["what"] = config.word
+
+        def alone(row):
+            row["what"] = "b"
+
+        for function, wanted in [(bare, "b"), (typed, "b"), (alone, "b")]:
+            config = {} if function is alone else {"word": "b"}
+            self.assertEqual(testing.run(made(function), [{}], config).rows, [{"what": wanted}])
+
+    def test_what_would_refuse_each_row_is_told_when_it_is_made(self):
+        def bare(row, config): ...
+        def none(): ...
+        def three(row, config: Config, more): ...
+        def named(row, *, config: Config): ...
+        async def waits(row): ...
+        def yields(row):
+            yield row
+
+        for function, told in [
+            (bare, "annotate it with your dataclass, as in `config: Config`"),
+            (none, "is called with a row"),
+            (three, "is called with a row"),
+            (named, "is called with a row"),
+            (waits, "waits for nothing"),
+            (yields, "waits for nothing"),
+        ]:
+            with self.subTest(function.__name__), self.assertRaisesRegex(TypeError, told):
+                made(function)
+
+    def test_columns_have_types(self):
+        def one(row): ...
+
+        for columns, told in [
+            ({"a": "text"}, "`a` has a type 'text', which is none: wanted a `DataType`"),
+            ({"a": []}, "`a` has a type"),
+            ({"a": [DataType.TEXT, DataType.TEXT]}, "`a` has a type"),
+            (["a"], "are no columns"),
+            ("a", "are no columns"),
+        ]:
+            with self.subTest(columns), self.assertRaisesRegex(TypeError, told):
+                made(one, reads=columns)
+            by_call = made(one, writes=lambda _: columns)
+            with self.subTest(columns), self.assertRaisesRegex(TypeError, told):
+                testing.configure(by_call)
+
+    def test_a_secret_is_a_field(self):
+        def one(row, config: Config): ...
+
+        with self.assertRaisesRegex(TypeError, "declare `key: str` in its dataclass"):
+            made(one, secrets=[Secret("key")])
+"#;
+
+#[test]
+fn what_would_refuse_each_row_is_told_when_a_plugin_is_made() {
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "python"]);
+    scratch.write("ours/test_made.py", WHEN_IT_IS_MADE);
+    let mut test = Command::new("python3");
+    test.args(["-B", "-m", "unittest", "test_made"]).current_dir(scratch.path("ours"));
+    succeeds(test);
+}
+
+/// What asks for the time, or for chance, is told so, however it was imported.
+const BEREFT: Language = Language {
+    hostile: r#"
+import datetime
+import os
+import random
+import time
+import uuid
+from datetime import date
+from time import time as now
+
+from clickmill_plugin import DataType, Row, plugin
+
+def asked():
+    return {
+        "clock": [
+            now, time.monotonic_ns, time.localtime, time.ctime, lambda: time.strftime("%Y"), date.today,
+            datetime.datetime.now, datetime.datetime.utcnow, datetime.datetime.today,
+            lambda: datetime.datetime.now(datetime.timezone.utc),
+        ],
+        "randomness": [uuid.uuid4, lambda: os.urandom(4), random.seed, random.Random, random.SystemRandom().random],
+    }
+
+
+@plugin(reads={"what": DataType.TEXT}, writes={"what": DataType.TEXT})
+def hostile(row: Row) -> None:
+    told = []
+    for what, ways in asked().items():
+        for one in ways:
+            try:
+                one()
+            except PermissionError as error:
+                told.append(f"a plugin has no {what}" in str(error))
+    random.seed(5)
+    kept = (time.gmtime(5).tm_year, time.strftime("%Y", time.gmtime(5)), random.random() == random.Random(5).random())
+    row["what"] = f"{all(told)} {len(told)} {kept}"
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn what_asks_for_the_time_or_for_chance_is_told_so() {
+    let case = r#"{"columns": {"what": "STRING"}, "cases": [
+        {"input": {"what": "a"}, "output": {"what": "True 15 (1970, '1970', True)"}}
+    ]}"#;
+    BEREFT.passes("what_asks_for_the_time_or_for_chance_is_told_so", &[("tests/cases.json", case)]);
 }

@@ -43,11 +43,7 @@ void cm_test_tables(const char *text) { tables = parsed(text); }
 const char *cm_test_problems(const char *config) {
   configured *answer = configure(config, strlen(config), NULL, 0);
   if (!answer->is_error) return NULL;
-  const cm_text *problems = answer->problems.at;
-  cm_text all = cm_str("");
-  for (uint32_t i = 0; i < answer->problems.length; i++)
-    all = cm_format("%.*s%s%.*s", (int)all.length, all.bytes, i ? "; " : "", (int)problems[i].length, problems[i].bytes);
-  return all.bytes;
+  return joined(answer->problems.at, answer->problems.length).bytes;
 }
 
 // The columns that are read, without what they hold.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +17,7 @@ from .columns import readers, roots
 from .config import NoConfig, Problems
 from .host import DataType, Err, types
 from .row import Refusal, Row
-from .sandbox import alone
+from .sandbox import alone, bereft
 
 # A type, or a type in a list: `[DataType.TEXT]` is a column of lists.
 ColumnType = Union[DataType, list[DataType]]
@@ -81,13 +83,43 @@ def plugin(
     """
 
     def make(function: Callable[..., None]) -> Plugin:
-        hints = [kind for name, kind in typing.get_type_hints(function).items() if name != "return"]
-        config = hints[1] if len(hints) > 1 else NoConfig
+        config = _config_of(function)
+        known = [field.name for field in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else None
+        wanted = tuple(secrets)
+        for secret in wanted:
+            if known is not None and secret.name not in known:
+                told = f"the secret `{secret.name}` comes as a field of the configuration"
+                raise TypeError(f"{told}: declare `{secret.name}: str` in its dataclass")
+        for columns in (reads, writes):
+            if not callable(columns):
+                specs(columns)
         schema = configuration.schema(config)
-        own = (reads, writes, lookups, tuple(secrets), multiplies, _over_columns)
+        own = (reads, writes, lookups, wanted, multiplies, _over_columns)
         return Plugin(function, *own, config, schema)
 
     return make
+
+
+def _config_of(function: Callable[..., None]) -> type:
+    """The type of a function's second parameter. Anything but a function of a row, and a configuration, is a mistake
+    of its author, which would refuse each row."""
+    name = getattr(function, "__name__", repr(function))
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_one(function) for is_one in kinds):
+        raise TypeError(f"`{name}` waits or yields: a plugin waits for nothing, and its function ends with its row")
+    parameters = list(inspect.signature(function).parameters.values())
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    others = [one for one in parameters if one not in positional[:2] and one.default is one.empty]
+    others = [one for one in others if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    if not positional or others:
+        raise TypeError(f"`{name}` is called with a row and, where it takes one, a configuration")
+    if len(positional) == 1:
+        return NoConfig
+    second = positional[1].name
+    config = typing.get_type_hints(function).get(second)
+    if config is None:
+        raise TypeError(f"`{name}` takes `{second}`, of no type: annotate it with your dataclass, as in `{second}: Config`")
+    return config
 
 
 def _columns(**announced: Any) -> Callable[[Callable[..., None]], Plugin]:
@@ -103,13 +135,20 @@ plugin.columns = _columns
 def specs(columns: Mapping[str, ColumnType]) -> list[types.ColumnSpec]:
     """Columns as the contract has them."""
 
+    if not isinstance(columns, Mapping):
+        raise TypeError(f"{columns!r:.80} are no columns: wanted paths with their types, as in {_EXAMPLE}")
+
     def spec(path, kind):
-        repeated = isinstance(kind, list)
-        return types.ColumnSpec(path, kind[0] if repeated else kind, repeated)
+        repeated = isinstance(kind, list) and len(kind) == 1
+        of = kind[0] if repeated else kind
+        if not isinstance(of, DataType):
+            raise TypeError(f"`{path}` has a type {kind!r:.80}, which is none: wanted a `DataType`, as in {_EXAMPLE}")
+        return types.ColumnSpec(path, of, repeated)
 
     return [spec(path, kind) for path, kind in columns.items()]
 
 
+_EXAMPLE = '`{"country": DataType.TEXT}`'
 _OWN = os.path.dirname(__file__)
 
 
@@ -188,6 +227,7 @@ def world(module: Any, name: str, version: str, description: str) -> type:
     (own,) = plugins.values()
     secrets = [types.Secret(secret.name, secret.min_bytes) for secret in own.secrets]
     ready: dict[str, tuple[Any, types.Needs]] = {}
+    bereft()
 
     class WitWorld:
         def describe(self):

@@ -20,7 +20,7 @@ static const char CONFIG_SCHEMA[] =
     "  \"properties\": {"
     "    \"max_chars\": {"
     "      \"description\": \"The longest value that is believed, in characters. A row with a longer one is refused.\","
-    "      \"type\": \"integer\", \"minimum\": 0, \"default\": 100"
+    "      \"type\": \"integer\", \"minimum\": 1, \"default\": 100"
     "    },"
     "    \"spellings\": {"
     "      \"description\": \"Values in small letters, each with the one that is written in its place.\","
@@ -58,11 +58,11 @@ static int64_t chars(cm_text value) {
 
 // Looks at the configuration, before any row. What is wrong with it is told all at once.
 static void configure(cm_config *config) {
-  cm_value given = cm_config_value(config);
-  cm_value longest = cm_field_of(given, "max_chars");
-  max_chars = longest.kind == CM_IS_INTEGER ? longest.integer : 100;
-  if (max_chars == 0) cm_problem(config, "`max_chars` is 0, wanted at least 1");
-  spellings = cm_field_of(given, "spellings");
+  max_chars = 100;
+  cm_config_int64(config, "max_chars", &max_chars);
+  if (max_chars < 1) cm_problem(config, "`max_chars` is %lld, wanted at least 1", (long long)max_chars);
+  spellings = cm_config_record(config, "spellings", CM_IS_TEXT);
+  cm_config_no_others(config);
   for (uint32_t i = 0; i < spellings.length; i++) {
     cm_text spelling = spellings.fields[i].name;
     if (!cm_equal(spelling, in_one_spelling(spelling)))

@@ -33,8 +33,8 @@ var plugin = clickmill.Plugin[Config]{
 
 // Looks at the configuration, before any row. What is wrong with it is told all at once.
 func configure(config *Config, setup *clickmill.Setup) {
-	if config.MaxChars == 0 {
-		setup.Problem("`max_chars` is 0, wanted at least 1")
+	if config.MaxChars < 1 {
+		setup.Problem("`max_chars` is %d, wanted at least 1", config.MaxChars)
 	}
 	for spelling := range config.Spellings {
 		if spelling != inOneSpelling(spelling) {

@@ -45,4 +45,8 @@ func TestAConfigurationIsCheckedWhole(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), ";") != 1 {
 		t.Error(err)
 	}
+	_, err = clickmill.Test(plugin, `{"max_chars": -5}`)
+	if err == nil || err.Error() != "`max_chars` is -5, wanted at least 1" {
+		t.Error(err)
+	}
 }

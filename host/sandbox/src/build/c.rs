@@ -14,8 +14,9 @@ use clickmill_core::build_tool;
 const TOOLS: &str = "ziglang-0.17.1";
 const REQUIREMENTS: &str = include_str!("requirements/ziglang.txt");
 
-/// What a plugin is compiled with. The small stack is memory that each fresh instance has to clear.
-const FLAGS: [&str; 10] = [
+/// What a plugin is compiled with. The names of functions stay; they are taken out of the component. The
+/// small stack is memory that each fresh instance has to clear.
+const FLAGS: [&str; 9] = [
     "cc",
     "-target",
     "wasm32-wasi",
@@ -25,7 +26,6 @@ const FLAGS: [&str; 10] = [
     // An assertion that fails refuses its row.
     "-UNDEBUG",
     "-Wall",
-    "-Wl,--strip-debug",
     "-Wl,-z,stack-size=131072",
 ];
 

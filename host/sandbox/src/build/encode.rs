@@ -61,8 +61,11 @@ fn encode_with(folder: &Path, module: &[u8], adapter: Option<&[u8]>) -> Result<M
         encoder.encode()
     };
     let encode = |module: &[u8]| encode(module).map_err(|error| failed(format!("{error:#}")));
-    let nameless = without_names(module).map_err(|error| failed(error.to_string()))?;
-    Ok(Made { component: encode(&nameless)?, named: Some(encode(module)?) })
+    let without = |is_left_out: fn(&str) -> bool| {
+        without_sections(module, is_left_out).map_err(|error| failed(error.to_string()))
+    };
+    let (nameless, named) = (without(is_for_tools)?, without(is_for_debuggers)?);
+    Ok(Made { component: encode(&nameless)?, named: Some(encode(&named)?) })
 }
 
 /// Writes a contract into a module that was made for it, and makes the adapter that goes with it.
@@ -114,17 +117,28 @@ fn adapter(version: &str) -> Result<Vec<u8>, ReencodeError> {
     Ok(module.finish())
 }
 
-/// What linkers leave for tools: names of functions, who made the module, and of what.
-const FOR_TOOLS: [&str; 3] = ["name", "producers", "target_features"];
+/// Whether linkers leave a section for tools: names of functions, who made the module, of what, or for debuggers.
+fn is_for_tools(section: &str) -> bool {
+    ["name", "producers", "target_features"].contains(&section) || is_for_debuggers(section)
+}
 
-/// A module without what is for tools.
-pub(super) fn without_names(module: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+/// Whether a section is for debuggers. The C library that zig compiles has such whatever zig is told, and where a
+/// linker leaves them out, it leaves out the names of functions too.
+fn is_for_debuggers(section: &str) -> bool {
+    section.starts_with(".debug_")
+}
+
+/// A module without some of its custom sections.
+fn without_sections(
+    module: &[u8],
+    is_left_out: fn(&str) -> bool,
+) -> Result<Vec<u8>, BinaryReaderError> {
     const PREAMBLE: usize = 8;
     let mut kept = module.get(..PREAMBLE).unwrap_or(module).to_vec();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload?;
         if let Payload::CustomSection(section) = &payload
-            && FOR_TOOLS.contains(&section.name())
+            && is_left_out(section.name())
         {
             continue;
         }
@@ -201,11 +215,29 @@ mod tests {
             world.clone(),
             custom("name", &[0, 2, 1, b'm']),
             custom("target_features", &[0]),
+            custom(".debug_info", &[7; 300]),
+            custom(".debug_str", b"a name"),
         ];
         let wanted = [EMPTY_MODULE.to_vec(), types, functions, code, world].concat();
-        assert_eq!(without_names(&whole.concat()).unwrap(), wanted);
-        assert_eq!(without_names(&wanted).unwrap(), wanted);
-        assert_eq!(without_names(EMPTY_MODULE).unwrap(), EMPTY_MODULE);
-        assert!(without_names(&wanted[..wanted.len() - 1]).is_err());
+        let nameless = |module: &[u8]| without_sections(module, is_for_tools);
+        assert_eq!(nameless(&whole.concat()).unwrap(), wanted);
+        assert_eq!(nameless(&wanted).unwrap(), wanted);
+        assert_eq!(nameless(EMPTY_MODULE).unwrap(), EMPTY_MODULE);
+        assert!(nameless(&wanted[..wanted.len() - 1]).is_err());
+        // The one with names has them, and nothing for debuggers.
+        let named = without_sections(&whole.concat(), is_for_debuggers).unwrap();
+        assert_eq!(named, whole[..whole.len() - 2].concat());
+    }
+
+    /// Profiles show those of the one, and the other is what is shipped.
+    #[test]
+    fn names_of_functions_are_in_one_of_the_two_components() {
+        let name = [&b"\x04name"[..], &[1, 8, 1, 0, 5], b"a_row"].concat();
+        let section = crate::testing::section;
+        let module = [EMPTY_MODULE.to_vec(), section(1, &[1, 0x60, 0, 0]), section(3, &[1, 0])];
+        let module = [module.concat(), section(10, &[1, 2, 0, 0x0b]), section(0, &name)];
+        let made = encode(Path::new("plugin"), &module.concat()).unwrap();
+        let has_name = |component: &[u8]| component.windows(5).any(|part| part == b"a_row");
+        assert!(has_name(&made.named.unwrap()) && !has_name(&made.component));
     }
 }

@@ -71,7 +71,10 @@ impl Project {
     /// Every file that it is made of.
     fn sources(&self) -> Vec<PathBuf> {
         let mut sources = Vec::new();
-        add_sources(&self.folder, self.language.endings(), MAX_DEPTH, &mut sources);
+        add_files(&self.folder, MAX_DEPTH, &mut sources);
+        sources.retain(|path| {
+            path.strip_prefix(&self.folder).is_ok_and(|below| self.language.is_source(below))
+        });
         sources.push(self.contract());
         sources
     }
@@ -147,7 +150,8 @@ impl Project {
     }
 }
 
-fn add_sources(folder: &Path, endings: &[&str], depth: usize, sources: &mut Vec<PathBuf>) {
+/// Adds the files that somebody wrote.
+fn add_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     let Some(depth) = depth.checked_sub(1) else { return };
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
@@ -160,10 +164,10 @@ fn add_sources(folder: &Path, endings: &[&str], depth: usize, sources: &mut Vec<
         // A link to a folder is none: it may lead to where it is.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             if !NO_SOURCES.contains(&&*name) {
-                add_sources(&path, endings, depth, sources);
+                add_files(&path, depth, files);
             }
-        } else if path.extension().is_some_and(|ending| endings.iter().any(|e| ending == *e)) {
-            sources.push(path);
+        } else {
+            files.push(path);
         }
     }
 }

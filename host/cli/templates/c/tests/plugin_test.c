@@ -42,10 +42,26 @@ static void a_configuration_is_checked_whole(void) {
   assert(problems && strstr(problems, "`max_chars`") && strstr(problems, "`spellings`"));
 }
 
+static void a_configuration_of_other_types_is_refused(void) {
+  static const char *const cases[][2] = {
+      {"{\"max_char\": 5}", "unknown field `max_char`, expected one of: `max_chars`, `spellings`"},
+      {"{\"max_chars\": \"5\"}", "`max_chars` is \"5\", wanted an integer"},
+      {"{\"max_chars\": 1.5}", "`max_chars` is 1.5, wanted an integer"},
+      {"{\"max_chars\": -5}", "`max_chars` is -5, wanted at least 1"},
+      {"{\"spellings\": [\"a\"]}", "`spellings` is [\"a\"], wanted a table"},
+      {"{\"spellings\": {\"fb\": 3}}", "`spellings.fb` is 3, wanted a text"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    const char *problems = cm_test_problems(cases[i][0]);
+    assert(problems && !strcmp(problems, cases[i][1]));
+  }
+}
+
 int main(void) {
   values_are_in_one_spelling();
   what_is_too_long_is_refused();
   a_configuration_is_checked_whole();
-  puts("3 tests pass");
+  a_configuration_of_other_types_is_refused();
+  puts("4 tests pass");
   return 0;
 }
