@@ -6,7 +6,7 @@
 //! content from another.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -22,8 +22,8 @@ use clickmill_core::store::{self, StoreError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub path: PathBuf,
-    /// Another absolute path of it that was given or found.
-    pub named: Option<PathBuf>,
+    /// Other absolute paths of it that were given or found.
+    pub others: Vec<PathBuf>,
     pub version: Version,
     /// Neither a pipe nor a device, which have no content to go back to.
     pub is_regular: bool,
@@ -115,7 +115,8 @@ fn by_first_names(listed: impl Iterator<Item = Listed>) -> Vec<Listed> {
             }
             // It may have been loaded by that name, before there was another.
             Entry::Occupied(place) => {
-                files[*place.get()].named.get_or_insert(file.path);
+                let first: &mut Listed = &mut files[*place.get()];
+                first.others.extend(std::iter::once(file.path).chain(file.others));
             }
         }
     }
@@ -190,12 +191,13 @@ impl Found {
             (None, Some(_)) => (named.to_owned(), real),
             (None, None) => return Err(io::Error::other("its name is not UTF-8")),
         };
-        let other_name = (path != other).then_some(other);
+        let others: Vec<PathBuf> = (path != other).then_some(other).into_iter().collect();
         let is_regular = metadata.is_file();
-        let listed = Listed { path: path.clone(), named: other_name, version, is_regular };
-        // Its own name counts more than that of a link.
-        if listed.named.is_none() || !self.files.contains_key(&path) {
-            self.files.insert(path, listed);
+        match self.files.entry(path.clone()) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(Listed { path, others, version, is_regular });
+            }
+            btree_map::Entry::Occupied(place) => place.into_mut().others.extend(others),
         }
         Ok(())
     }

@@ -119,19 +119,22 @@ impl Object {
         format!("{}@{}", self.uri, self.generation)
     }
 
-    /// Other names by which earlier versions may have entered it into the ledger: they took the entity
-    /// tag of a listed object for its generation, and a path as it was given for a file's name.
+    /// Other names by which it may be in the ledger: earlier versions took the entity tag of a listed object for its
+    /// generation, and a path as it was given for a file's name; and of hard links another may have been the first.
     pub fn earlier_names(&self) -> Vec<String> {
         let named = |uri: &str, generation: &str| format!("{uri}@{generation}");
-        let name = match &self.origin {
-            Origin::Cloud(listed) => listed.e_tag().map(|tag| named(&self.uri, tag)),
-            Origin::File(listed) => {
-                let path = listed.named.as_deref();
-                path.map(|path| named(&local::uri(path), &self.generation))
+        let mut names: Vec<String> = match &self.origin {
+            Origin::Cloud(listed) => {
+                listed.e_tag().map(|tag| named(&self.uri, tag)).into_iter().collect()
             }
-            Origin::Stdin | Origin::Generator(_) => None,
+            Origin::File(listed) => {
+                let others = listed.others.iter();
+                others.map(|path| named(&local::uri(path), &self.generation)).collect()
+            }
+            Origin::Stdin | Origin::Generator(_) => Vec::new(),
         };
-        name.into_iter().filter(|name| *name != self.name()).collect()
+        names.retain(|name| *name != self.name());
+        names
     }
 
     /// Whether the same bytes may be met again under its name: not those of standard input, the generator

@@ -1,15 +1,15 @@
-//! Whether the clock can be believed, before what is old by it is removed for ever.
+//! Whether the clock can be believed, before what is old by it is removed for ever: that of the machine, or of
+//! Cloud Storage, which has one of its own.
 //!
 //! A warehouse remembers when it was last looked at, by whatever process, in [`SEEN`]. Where the clock has not gone
 //! on by much since then, it is believed. Where it has, nobody may have been here for long, or it has jumped: it is
-//! believed a day after that was first seen, which the warehouse remembers as well. Files that were written
-//! meanwhile have the time of the same clock, and tell nothing. Cloud Storage has a clock of its own: one that is
-//! ahead of that is never believed.
+//! believed a day after that was first seen, unless it jumps once more. Files that were written meanwhile have the
+//! time of the same clock, and tell nothing.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
@@ -22,29 +22,30 @@ const SEEN: &str = "_clock.json";
 const DAY: Duration = Duration::from_secs(86_400);
 /// So far a clock may have gone on since.
 const MOST: Duration = DAY.saturating_mul(2);
+/// So far it may have gone on while it is doubted: many a warehouse is looked at once a month.
+const MOST_IN_DOUBT: Duration = DAY.saturating_mul(32);
 /// What is remembered need not be newer.
 const OFTEN: Duration = Duration::from_secs(3600);
-/// So far it may be ahead of the store's.
-const AHEAD: Duration = Duration::from_secs(3600);
 
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Seen {
     /// When the warehouse was last looked at by a clock that is believed.
     at: SystemTime,
-    /// Since when, by the clock itself, it is not.
-    doubted_since: Option<SystemTime>,
+    /// Since when, by the clock itself, it is not, and when it was last looked at since.
+    doubted: Option<[SystemTime; 2]>,
 }
 
 impl Seen {
     /// What is known once the clock says this.
     fn by(&self, now: SystemTime) -> Self {
-        let since = self.doubted_since.filter(|since| *since <= now).unwrap_or(now);
-        let is_believed = now <= self.at + MOST || now >= since + DAY;
-        if is_believed {
-            Self { at: now, doubted_since: None }
+        let goes_on =
+            |[since, last]: &[SystemTime; 2]| *since <= now && now <= *last + MOST_IN_DOUBT;
+        let since = self.doubted.filter(goes_on).map_or(now, |[since, _]| since);
+        if now <= self.at + MOST || now >= since + DAY {
+            Self { at: now, doubted: None }
         } else {
-            Self { at: self.at, doubted_since: Some(since) }
+            Self { at: self.at, doubted: Some([since, now]) }
         }
     }
 }
@@ -57,12 +58,13 @@ impl Warehouse {
         let remembered = self.remembered(&path).await?;
         let before = match &remembered {
             Some(seen) => seen.clone(),
-            None => Seen { at: self.newest().await?.unwrap_or(now), doubted_since: None },
+            None => Seen { at: self.newest().await?.unwrap_or(now), doubted: None },
         };
         let seen = before.by(now);
+        let last = |seen: &Seen| seen.doubted.map_or(seen.at, |[_, last]| last);
         let is_same = |old: &Seen| {
-            let moved = seen.at.duration_since(old.at).is_ok_and(|moved| moved < OFTEN);
-            moved && seen.doubted_since == old.doubted_since
+            let moved = last(&seen).duration_since(last(old)).is_ok_and(|moved| moved < OFTEN);
+            moved && seen.doubted.is_some() == old.doubted.is_some()
         };
         if !remembered.is_some_and(|old| is_same(&old)) {
             let failed = |source| self.failed(format!("write `{path}`"), source);
@@ -71,14 +73,14 @@ impl Warehouse {
             })?;
             self.store.put(&path, bytes.into()).await.map_err(failed)?;
         }
-        let is_believed = seen.doubted_since.is_none() && !self.is_ahead(&path, now).await?;
+        let is_believed = seen.doubted.is_none();
         if !is_believed && !self.doubted.swap(true, Ordering::Relaxed) {
             let seen_on = date(seen.at);
             tracing::warn!(
                 warehouse = self.uri,
                 seen_on,
-                "the clock says that this warehouse was not looked at for days, or is ahead of the store's: in case \
-                 it is wrong, nothing is removed for a day"
+                "the clock says that this warehouse was not looked at for days: in case it is wrong, nothing is \
+                 removed for a day"
             );
         }
         self.doubted.fetch_and(!is_believed, Ordering::Relaxed);
@@ -98,24 +100,17 @@ impl Warehouse {
 
     /// When a file of it was written last; not those that are being made now.
     async fn newest(&self) -> Result<Option<SystemTime>, WarehouseError> {
-        let newest = self.store.list(None).try_fold(None, async |newest, file| {
-            let is_own = file.location.as_ref().starts_with(STAGING);
-            Ok(if is_own { newest } else { newest.max(Some(file.last_modified)) })
-        });
-        let newest = newest.await;
-        let newest = newest.map_err(|source| self.failed("list its files".to_owned(), source))?;
-        Ok(newest.map(SystemTime::from))
-    }
-
-    /// Whether the clock is ahead of the store's, which has one of its own where it is on no disk. What was
-    /// remembered was written an hour ago at most, or the clock has gone on since.
-    async fn is_ahead(&self, path: &Path, now: SystemTime) -> Result<bool, WarehouseError> {
-        if self.disk.is_some() {
-            return Ok(false);
+        let (mut files, mut newest) = (self.store.list(None), None);
+        while let Some(file) = files.next().await {
+            match file {
+                Ok(file) if file.location.as_ref().starts_with(STAGING) => {}
+                Ok(file) => newest = newest.max(Some(file.last_modified)),
+                // A folder of somebody else, such as `lost+found`.
+                Err(_) if self.disk.is_some() => {}
+                Err(source) => return Err(self.failed("list its files".to_owned(), source)),
+            }
         }
-        let written = self.store.head(path).await;
-        let written = written.map_err(|source| self.failed(format!("look at `{path}`"), source))?;
-        Ok(now > SystemTime::from(written.last_modified) + OFTEN + AHEAD)
+        Ok(newest.map(SystemTime::from))
     }
 }
 
@@ -131,10 +126,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_is_believed_after_a_day() {
-        let mut seen = Seen { at: day(0), doubted_since: None };
+        let mut seen = Seen { at: day(0), doubted: None };
         let mut believes = |now: SystemTime| {
             seen = seen.by(now);
-            seen.doubted_since.is_none()
+            seen.doubted.is_none()
         };
         assert!(believes(day(2)));
         assert!(believes(day(1)), "it was set right");
@@ -147,6 +142,11 @@ mod tests {
         assert!(!believes(day(1000)));
         assert!(believes(day(1001)));
         assert!(believes(day(1002)));
+        assert!(!believes(day(2000)));
+        assert!(believes(day(2030)), "nobody came for a month");
+        assert!(!believes(day(3000)));
+        assert!(!believes(day(3900)), "it has jumped once more");
+        assert!(believes(day(3901)));
     }
 
     #[tokio::test]
@@ -163,21 +163,7 @@ mod tests {
             std::fs::File::open(&file).unwrap().set_modified(day(4)).unwrap();
             assert!(open().believes(day(5)).await.unwrap());
             let seen = open().remembered(&Path::from(SEEN)).await.unwrap();
-            assert_eq!(seen, Some(Seen { at: day(5), doubted_since: None }));
+            assert_eq!(seen, Some(Seen { at: day(5), doubted: None }));
         }
-    }
-
-    #[tokio::test]
-    async fn a_clock_that_is_ahead_of_the_stores_is_never_believed() {
-        let folder = tempfile::tempdir().unwrap();
-        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
-        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
-        let warehouse = Warehouse { store, disk: None, ..warehouse };
-        let now = SystemTime::now();
-        assert!(warehouse.believes(now).await.unwrap());
-        for days in [1, 2, 3, 30] {
-            assert!(!warehouse.believes(now + DAY * days).await.unwrap(), "{days}");
-        }
-        assert!(warehouse.believes(now).await.unwrap());
     }
 }

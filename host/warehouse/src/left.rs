@@ -60,7 +60,7 @@ impl Warehouse {
     }
 
     async fn unpublish_everywhere(&self, id: &str) -> Result<(), WarehouseError> {
-        let tables = self.table_folders().await?;
+        let tables: Vec<TableName> = self.disk.as_deref().map(tables).unwrap_or_default();
         for table in &tables {
             if self.has_entry(id, table).await? {
                 return Ok(());
@@ -102,4 +102,23 @@ impl Warehouse {
         }
         Ok(())
     }
+}
+
+/// The tables of datasets that have a ledger. What cannot be read, such as `lost+found`, is none of ours.
+fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
+    let named = |folder: &std::path::Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.filter(|entry| entry.path().is_dir());
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| !name.starts_with('_')).collect()
+    };
+    let mut all = Vec::new();
+    for dataset in named(warehouse) {
+        let folder = warehouse.join(&dataset);
+        if folder.join(clickmill_tables::ledger::TABLE).is_dir() {
+            let tables = named(&folder).into_iter();
+            all.extend(tables.map(|table| TableName { dataset: dataset.clone(), table }));
+        }
+    }
+    all
 }

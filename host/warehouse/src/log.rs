@@ -373,20 +373,34 @@ impl Warehouse {
         if newest.is_empty() {
             return Ok(());
         }
-        let Some(schema) = self.columns(table).await? else { return Ok(()) };
+        // Columns that no sound schema tells of would be lost.
+        let Some(schema) = self.sound_columns(table).await? else { return Ok(()) };
         for pipeline in newest.into_keys() {
             if !goes_on() {
                 return Ok(());
             }
-            // Opening it packs what is there.
-            let Some(log) = Log::open(self, table, &schema.arrow(), &pipeline).await? else {
-                continue;
-            };
-            let held = self.held(table).await?;
-            for file in self.list(&log.folder).await? {
-                if Flushes::of(&file.location).is_some_and(|flush| held.has(&flush)) {
-                    self.retire(&file, now).await?;
-                }
+            if let Err(error) = self.pack_log(table, &schema.arrow(), &pipeline, now).await {
+                let (error, table) = (causes(&error), table.to_string());
+                tracing::warn!(error, table, pipeline, "a log that was left stays as it is");
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs a log, unless a stream has it, and moves what is packed out of it.
+    async fn pack_log(
+        &self,
+        table: &TableName,
+        schema: &SchemaRef,
+        pipeline: &str,
+        now: SystemTime,
+    ) -> Result<(), WarehouseError> {
+        // Opening it packs what is there.
+        let Some(log) = Log::open(self, table, schema, pipeline).await? else { return Ok(()) };
+        let held = self.held(table).await?;
+        for file in self.list(&log.folder).await? {
+            if Flushes::of(&file.location).is_some_and(|flush| held.has(&flush)) {
+                self.retire(&file, now).await?;
             }
         }
         Ok(())

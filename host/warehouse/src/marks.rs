@@ -13,13 +13,17 @@ use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use super::{Warehouse, WarehouseError};
 
 impl Warehouse {
-    /// Creates a mark. `false` where it is there.
+    /// Creates a mark. `false` where it is there: where the answer to a try was lost, it is told by what is in it.
     pub(super) async fn mark(&self, id: &str, period: u64) -> Result<bool, WarehouseError> {
         let path = self.mark_path(id, period);
+        let own = format!("{:016x}", rand::random::<u64>());
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&path, PutPayload::default(), create).await {
+        match self.store.put_opts(&path, PutPayload::from(own.clone()), create).await {
             Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. }) => Ok(false),
+            Err(Error::AlreadyExists { .. }) => {
+                let there = async { self.store.get(&path).await?.bytes().await };
+                Ok(there.await.is_ok_and(|there| *there == *own.as_bytes()))
+            }
             Err(source) => Err(self.failed(format!("write `{path}`"), source)),
         }
     }

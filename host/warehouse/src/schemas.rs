@@ -68,11 +68,19 @@ impl Warehouse {
         Ok(tables)
     }
 
-    /// The columns of a table, if there is one.
-    pub(super) async fn columns(
+    /// The columns of a table by its schema file, where that is there and sound.
+    pub(super) async fn sound_columns(
         &self,
         table: &TableName,
     ) -> Result<Option<TableSchema>, WarehouseError> {
+        Ok(match self.schema_file(&self.table(table).join(SCHEMA_FILE)).await? {
+            SchemaFile::Columns(schema) => Some(schema),
+            SchemaFile::Missing | SchemaFile::Damaged(_) => None,
+        })
+    }
+
+    /// The columns of a table, if there is one.
+    async fn columns(&self, table: &TableName) -> Result<Option<TableSchema>, WarehouseError> {
         let folder = self.table(table);
         let path = folder.clone().join(SCHEMA_FILE);
         match self.schema_file(&path).await? {
@@ -92,7 +100,7 @@ impl Warehouse {
     }
 
     /// All folders that may be a table's.
-    pub(super) async fn table_folders(&self) -> Result<Vec<TableName>, WarehouseError> {
+    async fn table_folders(&self) -> Result<Vec<TableName>, WarehouseError> {
         let mut tables = Vec::new();
         for dataset in self.folders(&Path::ROOT).await? {
             for folder in self.folders(&dataset).await? {

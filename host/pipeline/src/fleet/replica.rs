@@ -22,6 +22,8 @@ use clickmill_core::{Digest, Micros, causes};
 
 /// While a proposal is open it is looked so much more often.
 const OFTENER: u32 = 5;
+/// Old signs of life of its own that a replica removes with each new one.
+const SIGNS_REMOVED: u64 = 4;
 /// How long nothing was heard of a replica whose last sign of life is removed.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
@@ -40,7 +42,13 @@ pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
             match signs.place.live(&signs.name, number, life(&alive, &signs, &since)) {
                 Ok(()) => {
                     is_told = false;
-                    while oldest < number && signs.place.forget(&signs.name, oldest).is_ok() {
+                    // Few at a time: the next sign is due.
+                    let last = number.min(oldest + SIGNS_REMOVED);
+                    while oldest < last {
+                        if let Err(error) = signs.place.forget(&signs.name, oldest) {
+                            tracing::debug!(error = causes(&error), "an old sign of life stays");
+                            break;
+                        }
                         oldest += 1;
                     }
                 }
