@@ -137,7 +137,9 @@ fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
     let readme = fs::read_to_string(root().join("host/README.md")).unwrap();
     let shown = blocks(&readme).into_iter().filter(|block| block.language == "toml");
     let shown: Vec<toml::Table> = shown.map(|block| block.text.parse().unwrap()).collect();
-    let [bigquery, objects, routes, rest] = &shown[..] else { panic!("{} blocks", shown.len()) };
+    let [bigquery, objects, subscription, made_up, routes, rest] = &shown[..] else {
+        panic!("{} blocks", shown.len())
+    };
     let mut objects = objects.clone();
     // Of the plugins, which say so themselves.
     objects.remove("plugin").unwrap();
@@ -146,7 +148,10 @@ fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
     assert_eq!(watch, Some(false.into()));
     let stream = r#"kind = "generator", data = "clicks", rate = 1"#;
     let folder = r#"kind = "storage", uri = "in/*.csv.gz", watch = true"#;
+    let messages = r#"kind = "pubsub", subscription = "projects/my-project/subscriptions/clicks""#;
     for (shown, source, sink) in [
+        (subscription, messages, ""),
+        (made_up, r#"kind = "generator", data = "clicks""#, ""),
         (bigquery, stream, r#", kind = "bigquery", project = "shop""#),
         (&objects, folder, ""),
         (rest, stream, ""),
