@@ -108,18 +108,11 @@ struct Translator<'a> {
     subqueries: usize,
 }
 
-fn go_on(done: Result<(), DataFusionError>) -> ControlFlow<DataFusionError> {
-    match done {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
 impl VisitorMut for Translator<'_> {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        go_on(syntax::query(query))
+        syntax::go_on(syntax::query(query))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
@@ -128,15 +121,15 @@ impl VisitorMut for Translator<'_> {
             .and_then(|()| unnest::expand(select));
         unnest::name_fields(select);
         wildcards::name_replaced(select);
-        go_on(done)
+        syntax::go_on(done)
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        go_on(aliases::resolve(select))
+        syntax::go_on(aliases::resolve(select))
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
-        go_on(syntax::table(table))
+        syntax::go_on(syntax::table(table))
     }
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
@@ -151,7 +144,7 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
-        go_on(expressions::opened(expr))
+        syntax::go_on(expressions::opened(expr))
     }
 
     // Arguments come before the calls that they are of.

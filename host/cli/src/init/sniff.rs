@@ -2,32 +2,20 @@
 
 mod dialect;
 mod encoding;
+mod found;
 
 use encoding_rs::Encoding;
 
 use clickmill_config::Format;
 use clickmill_infer::Value;
 
-/// Records may be as large while they are looked at.
-const MAX_RECORD_BYTES: usize = 16 << 20;
+pub(super) use found::Found;
+use found::{MAX_RECORD_BYTES, Refused};
+
 /// Lines of which half tell whether they are JSON.
 const JSON_LINES: usize = 20;
 /// Of JSON, at most one line in so many is not UTF-8, which it is read as.
 const LEAST_PER_BAD_LINE: usize = 10;
-
-/// What an object is.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// How it is decoded.
-    pub format: Format,
-    /// Lines of the section `source` that say so.
-    pub lines: Vec<String>,
-    /// What to tell of it at once, each the rest of a sentence that begins with its name.
-    pub told: Vec<String>,
-}
-
-/// What is wrong, and what to do about it.
-type Refused = (String, String);
 
 /// What files of other kinds have at which place, and what to do with them.
 const OTHERS: [(usize, &[u8], &str, &str); 21] = [

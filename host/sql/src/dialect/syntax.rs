@@ -1,6 +1,8 @@
 //! What of a query's syntax may pass. What is not named here is refused: either BigQuery does not have it, or
 //! nobody has compared the two.
 
+use std::ops::ControlFlow;
+
 use datafusion::common::plan_datafusion_err;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
@@ -14,6 +16,14 @@ use datafusion::sql::sqlparser::ast::{
 use super::unnest;
 
 type Checked = Result<(), DataFusionError>;
+
+/// Whether a visitor goes on.
+pub(super) fn go_on(done: Result<(), DataFusionError>) -> ControlFlow<DataFusionError> {
+    match done {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
 
 /// Says that something is not taken.
 pub(super) fn refused(what: impl std::fmt::Display) -> DataFusionError {

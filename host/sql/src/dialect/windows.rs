@@ -11,8 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut, WindowSpec, WindowType,
 };
 
-use super::go_on;
-use super::syntax::window;
+use super::syntax::{go_on, window};
 
 /// Puts the windows that a SELECT defines into their places.
 pub(super) fn expand(select: &mut Select) -> Result<(), DataFusionError> {

@@ -11,28 +11,11 @@
 //!
 //! What is replaced under each is said in [`value`](super::value).
 
+mod holds;
 mod known;
 
+pub(super) use holds::Holds;
 use known::{ENDINGS, OTHERS, WHERE, WHICH, WORDS};
-
-/// What the value of some name holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Holds {
-    /// A password: any text.
-    Secret,
-    /// A token, of which 8 characters are enough.
-    Token,
-    /// A token, or something short and harmless.
-    LongToken,
-    /// A code that is valid once.
-    OneTimeCode,
-    /// A code that is valid once, a token, or one of errors, countries or discounts.
-    Code,
-    /// A phone number.
-    Phone,
-    /// A version, and no IP address.
-    Version,
-}
 
 /// The longest name that is looked at: longer ones are cut at their beginning.
 pub(super) const MAX_NAME: usize = 32;

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use arrow::array::AsArray;
 use encoding_rs::Encoding;
 
-use super::{Found, MAX_RECORD_BYTES, Refused};
+use super::found::{Found, MAX_RECORD_BYTES, Refused};
 use clickmill_config::{BatchLimits, Dialect, Format};
 use clickmill_core::Micros;
 use clickmill_decode::{DecodeError, Decoder};

@@ -2,7 +2,7 @@
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1252};
 
-use super::Refused;
+use super::found::Refused;
 
 /// Text has at most one zero byte in so many.
 const LEAST_PER_ZERO: usize = 100;

@@ -1,6 +1,6 @@
 //! The names that tell what is called so.
 
-use super::Holds;
+use super::holds::Holds;
 
 /// The last words of names.
 pub(super) const WORDS: &[(&[u8], Holds)] = &[

@@ -1,13 +1,13 @@
 //! Reads the digits of phone numbers in groups, with what separates them.
 
-use crate::clean::view::View;
+use super::super::view::View;
 
 /// The groups of a run of digits.
-pub(in crate::clean) type Groups = Vec<Group>;
+pub(crate) type Groups = Vec<Group>;
 
 /// A group of digits, and what separates it from the one before.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::clean) struct Group {
+pub(crate) struct Group {
     /// Where a number begins that begins with this group: its first digit, or the parenthesis before it.
     pub(super) lead: usize,
     pub(super) start: usize,
