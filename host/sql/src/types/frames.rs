@@ -1,13 +1,14 @@
 //! Aggregates of FLOAT64 over frames. DataFusion subtracts what leaves a frame from what it has, which is no
-//! inverse of adding: beside 1e17 a 1.0 is lost, and what was NaN once stays NaN. So each frame is computed anew.
+//! inverse of adding: beside 1e17 a 1.0 is lost, and what was NaN once stays NaN. So nothing is subtracted: of the
+//! older rows of a frame there is, for each, what it and those behind it come to, and of the newer ones what all of
+//! them do. A row costs the same however wide the frame is.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Schema};
-use datafusion::common::{DFSchema, internal_err, plan_err};
+use datafusion::common::{DFSchema, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::WindowFunctionParams;
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -17,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
-/// A function of a window, which is computed anew for each frame where it is an aggregate of FLOAT64.
+/// A function of a window, which subtracts nothing where it is an aggregate of FLOAT64.
 pub(super) fn recomputed(
     function: WindowFunctionDefinition,
     params: &WindowFunctionParams,
@@ -29,16 +30,11 @@ pub(super) fn recomputed(
         return Ok(function);
     };
     let done = (aggregate.inner().as_ref() as &dyn Any).is::<Recomputed>();
-    let exact = aggregate.name() == "count" || argument.get_type(schema)? != DataType::Float64;
+    // These take back what they were given.
+    let exact = matches!(aggregate.name(), "count" | "array_agg" | "first_value")
+        || argument.get_type(schema)? != DataType::Float64;
     if done || exact || params.distinct {
         return Ok(function);
-    }
-    let frame = &params.window_frame;
-    if !frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded() {
-        return plan_err!(
-            "a frame of FLOAT64 that ends with UNBOUNDED FOLLOWING wants to begin with UNBOUNDED PRECEDING here: \
-             turn ORDER BY around, and let the frame end at the row"
-        );
     }
     let recomputed = Recomputed { aggregate: aggregate.clone() };
     Ok(WindowFunctionDefinition::AggregateUDF(Arc::new(recomputed.into())))
@@ -86,7 +82,10 @@ impl AggregateUDFImpl for Recomputed {
             schema: args.schema.clone(),
             arguments: args.exprs.to_vec(),
             fields: args.expr_fields.to_vec(),
-            rows: VecDeque::new(),
+            older: Vec::new(),
+            newer: Vec::new(),
+            of_newer: None,
+            answer: None,
         }))
     }
 }
@@ -99,27 +98,18 @@ struct Frame {
     schema: Schema,
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     fields: Vec<FieldRef>,
-    rows: VecDeque<Option<f64>>,
+    /// By older row, the first one last: the state of the aggregate over it and the older ones behind it.
+    older: Vec<Vec<ScalarValue>>,
+    newer: Vec<Option<f64>>,
+    /// The aggregate over the newer ones.
+    of_newer: Option<Box<dyn Accumulator>>,
+    /// What was told last, as long as no row has come or gone: many have one frame.
+    answer: Option<ScalarValue>,
 }
 
-impl Accumulator for Frame {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
-        self.rows.extend(values[0].as_primitive::<Float64Type>());
-        Ok(())
-    }
-
-    // Rows leave in the order in which they came.
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
-        self.rows.drain(..values[0].len().min(self.rows.len()));
-        Ok(())
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue, DataFusionError> {
-        let mut anew = self.aggregate.accumulator(AccumulatorArgs {
+impl Frame {
+    fn fresh(&self) -> Result<Box<dyn Accumulator>, DataFusionError> {
+        self.aggregate.accumulator(AccumulatorArgs {
             return_field: self.gives.clone(),
             schema: &self.schema,
             ignore_nulls: false,
@@ -129,14 +119,76 @@ impl Accumulator for Frame {
             is_distinct: false,
             exprs: &self.arguments,
             expr_fields: &self.fields,
-        })?;
-        let rows: Float64Array = self.rows.iter().copied().collect();
-        anew.update_batch(&[Arc::new(rows)])?;
-        anew.evaluate()
+        })
+    }
+
+    /// Makes the newer rows older ones.
+    fn turn(&mut self) -> Result<(), DataFusionError> {
+        let mut over = self.fresh()?;
+        for row in self.newer.drain(..).rev() {
+            over.update_batch(&[Arc::new(Float64Array::from(vec![row]))])?;
+            self.older.push(over.state()?);
+        }
+        self.of_newer = None;
+        Ok(())
+    }
+}
+
+fn merge(over: &mut dyn Accumulator, state: &[ScalarValue]) -> Result<(), DataFusionError> {
+    let state: Vec<ArrayRef> =
+        state.iter().map(ScalarValue::to_array).collect::<Result<_, DataFusionError>>()?;
+    over.merge_batch(&state)
+}
+
+impl Accumulator for Frame {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
+        self.answer = None;
+        self.newer.extend(values[0].as_primitive::<Float64Type>());
+        let mut over = match self.of_newer.take() {
+            Some(over) => over,
+            None => self.fresh()?,
+        };
+        over.update_batch(values)?;
+        self.of_newer = Some(over);
+        Ok(())
+    }
+
+    // Rows leave in the order in which they came.
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
+        self.answer = None;
+        let of_older = values[0].len().min(self.older.len());
+        self.older.truncate(self.older.len() - of_older);
+        let of_newer = (values[0].len() - of_older).min(self.newer.len());
+        if of_newer > 0 {
+            self.newer.drain(..of_newer);
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue, DataFusionError> {
+        if let Some(answer) = &self.answer {
+            return Ok(answer.clone());
+        }
+        let mut over = self.fresh()?;
+        if let Some(state) = self.older.last() {
+            merge(&mut *over, state)?;
+        }
+        if let Some(of_newer) = &mut self.of_newer {
+            merge(&mut *over, &of_newer.state()?)?;
+        }
+        Ok(self.answer.insert(over.evaluate()?).clone())
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.rows.capacity() * size_of::<Option<f64>>()
+        let state = self.older.last().map_or(0, ScalarValue::size_of_vec);
+        size_of_val(self)
+            + self.older.len() * (state + size_of::<Vec<ScalarValue>>())
+            + self.newer.capacity() * size_of::<Option<f64>>()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>, DataFusionError> {

@@ -1,46 +1,82 @@
-//! Conditions with a subquery: `IN (SELECT …)` and `EXISTS`. DataFusion makes joins of them. Where one is a whole
-//! condition of WHERE, what is not true is left out, and whether it was false or NULL is no matter; elsewhere it
-//! matters, and the joins do not tell the two apart.
+//! Conditions with a subquery: `IN (SELECT …)` and `EXISTS`. DataFusion makes joins of them, which do not tell false
+//! from NULL. In WHERE, HAVING and ON of an inner join both leave a row out, and so does what AND and OR make of
+//! them; elsewhere they differ. `EXISTS` is never NULL.
 
 use datafusion::common::plan_err;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Subquery};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator, Subquery,
+};
 
-/// Refuses conditions with a subquery that are no whole conditions of WHERE, or that are answered otherwise there.
+/// Refuses conditions with a subquery where false and NULL differ, or that are answered otherwise.
 pub(super) fn stand_alone(plan: &LogicalPlan) -> Result<(), DataFusionError> {
-    // HAVING and QUALIFY are filters too.
-    if let LogicalPlan::Filter(filter) = plan
-        && !matches!(&*filter.input, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_))
-    {
-        return split_conjunction(&filter.predicate).into_iter().try_for_each(whole);
+    match plan {
+        // HAVING and QUALIFY are filters too.
+        LogicalPlan::Filter(filter) => check(&filter.predicate, Place::Whole),
+        LogicalPlan::Join(Join { join_type: JoinType::Inner, filter: Some(on), .. }) => {
+            check(on, Place::Whole)
+        }
+        _ => {
+            plan.apply_expressions(|expr| none_within(expr).map(|()| TreeNodeRecursion::Continue))?;
+            Ok(())
+        }
     }
-    plan.apply_expressions(|expr| none_within(expr).map(|()| TreeNodeRecursion::Continue))?;
-    Ok(())
 }
 
-/// A whole condition of WHERE.
-fn whole(condition: &Expr) -> Result<(), DataFusionError> {
-    let (mut inner, mut negative) = (condition, false);
-    while let Expr::Not(of) = inner {
-        (inner, negative) = (of, true);
-    }
-    match inner {
+/// Where in a condition, of which NULL is as good as false, something stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// It has to hold, by itself or beside others.
+    Whole,
+    /// It is one of several that may hold.
+    OneOf,
+    /// Whether it is false matters.
+    Negated,
+}
+
+fn check(condition: &Expr, place: Place) -> Result<(), DataFusionError> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let within = match (place, op) {
+                (Place::Whole, Operator::Or) => Place::OneOf,
+                (place, _) => place,
+            };
+            check(left, within)?;
+            check(right, within)
+        }
+        Expr::Not(of) => match &**of {
+            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+                of_in((expr, subquery), !negated, place)
+            }
+            of => check(of, Place::Negated),
+        },
         Expr::Exists(Exists { subquery, .. }) => answered(subquery),
         Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
-            if (negative || *negated) && is_correlated(subquery) {
-                return plan_err!(
-                    "NOT IN with a subquery that names columns of the query around it is not taken here: \
-                     write NOT EXISTS, with the comparison in its WHERE"
-                );
-            }
-            answered(subquery)?;
-            none_within(expr)
+            of_in((expr, subquery), *negated, place)
         }
         other => none_within(other),
     }
+}
+
+/// `IN`, or `NOT IN`: beside others that may hold, the latter takes NULL for true.
+fn of_in(
+    (value, subquery): (&Expr, &Subquery),
+    negated: bool,
+    place: Place,
+) -> Result<(), DataFusionError> {
+    if place == Place::Negated || negated && place == Place::OneOf {
+        return elsewhere();
+    }
+    if negated && is_correlated(subquery) {
+        return plan_err!(
+            "NOT IN with a subquery that names columns of the query around it is not taken here: \
+             write NOT EXISTS, with the comparison in its WHERE"
+        );
+    }
+    answered(subquery)?;
+    none_within(value)
 }
 
 fn is_correlated(subquery: &Subquery) -> bool {
@@ -65,11 +101,13 @@ fn answered(subquery: &Subquery) -> Result<(), DataFusionError> {
 
 fn none_within(expr: &Expr) -> Result<(), DataFusionError> {
     let is_condition = |expr: &Expr| Ok(matches!(expr, Expr::Exists(_) | Expr::InSubquery(_)));
-    if expr.exists(is_condition)? {
-        return plan_err!(
-            "IN with a subquery and EXISTS are taken as a condition of WHERE by itself, or beside others with AND: \
-             write a LEFT JOIN with `SELECT DISTINCT …`, and ask whether its column IS NULL"
-        );
-    }
-    Ok(())
+    if expr.exists(is_condition)? { elsewhere() } else { Ok(()) }
+}
+
+fn elsewhere() -> Result<(), DataFusionError> {
+    plan_err!(
+        "IN with a subquery and EXISTS are taken in WHERE, HAVING and ON, by themselves or beside others with AND \
+         and OR, NOT IN with AND alone: elsewhere write a LEFT JOIN with `SELECT DISTINCT …`, and ask whether its \
+         column IS NULL"
+    )
 }

@@ -216,13 +216,15 @@ impl Name {
         let by_word = || find(WORDS, &WORDS_END, last_three, |known| one.word() == known);
         by_ending
             .filter(|holds| *holds != Holds::Version)
-            .or_else(|| by_word().filter(|holds| is_token(*holds)))
+            .or_else(|| by_word().filter(|holds| *holds == Holds::Token))
+            // `max_tokens` and `tickets` are numbers.
+            .map(|holds| if holds == Holds::Token { Holds::LongToken } else { holds })
     }
 
     /// What the name holds without the words at its end that say which of several it is.
     fn known_without_which(&self) -> Option<Holds> {
         let mut one = self.until(self.length);
-        let mut is_where = true;
+        let (mut is_where, mut is_value) = (true, false);
         for _ in 0..MAX_WHICH {
             let ends_with = |words: &[&[u8]]| {
                 words.iter().find(|word| one.whole().ends_with(word)).map(|word| word.len())
@@ -232,6 +234,7 @@ impl Name {
                 break;
             };
             is_where &= by_place.is_some();
+            is_value |= one.whole().ends_with(b"value");
             one = self.until(one.length - length);
         }
         if one.length == self.length {
@@ -247,7 +250,8 @@ impl Name {
         let is_one_of_several = match holds {
             Holds::Secret | Holds::Token | Holds::OneTimeCode => true,
             Holds::LongToken => by_ending,
-            Holds::Phone => by_ending || is_where,
+            // `phone value` is what one costs.
+            Holds::Phone => by_ending && !is_value || is_where,
             Holds::Code | Holds::Version => false,
         };
         is_one_of_several.then_some(holds)
@@ -316,9 +320,9 @@ mod tests {
             ("phone_digits", Some(Holds::Phone)),
             ("phone_mobile", Some(Holds::Phone)),
             ("tel_home", Some(Holds::Phone)),
-            ("tokens", Some(Holds::Token)),
+            ("tokens", Some(Holds::LongToken)),
             ("token_value", Some(Holds::Token)),
-            ("accessTokens", Some(Holds::Token)),
+            ("accessTokens", Some(Holds::LongToken)),
             ("api_keys", Some(Holds::LongToken)),
             ("apiKeyValue", Some(Holds::LongToken)),
             ("pin_confirmation", Some(Holds::OneTimeCode)),

@@ -29,6 +29,8 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             continue;
         };
         let sign_end = sign_end(text, at);
+        let is_bare =
+            !before.ends_with(b"\"") && !before.ends_with(b"'") && !before.ends_with(b"]");
         let is_spaced = bytes[at] == b':' || before.len() < at || sign_end > at + 1;
         let is_json = bytes[at] == b':' && before.ends_with(b"\"");
         let start = value_start(text, at, sign_end, is_spaced);
@@ -48,6 +50,8 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
                 (start, if value::is_number_of(number, holds) { number.len() } else { 0 })
             }
             rest if is_json && is_literal(rest) => continue,
+            // Of a program: `password => hash(password)`.
+            rest if is_bare && sign_end > at + 1 && is_call(rest) => continue,
             // A bare `code: 100234` is one of errors.
             _ if is_spaced && holds == Holds::Code => continue,
             _ => (start, value::length(text.rest(start), holds, text.percent(at))),
@@ -64,6 +68,13 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
 fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
     let byte = text.bytes()[at];
     byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
+}
+
+/// Whether a text begins with the name of a function that is called.
+fn is_call(text: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
+    let length = text.iter().take(MAX_NAME).take_while(|byte| is_of_name(byte)).count();
+    length > 0 && text.get(length) == Some(&b'(')
 }
 
 /// Where a sign ends: `=>` is one.
@@ -253,6 +264,9 @@ mod tests {
     fn values_of_other_names_and_short_ones_stay() {
         for text in [
             "/a?key=price&session=42&sid=7",
+            "max_tokens=4096abcd&tickets=2adults1child&keys=CategoryAndPriceRange",
+            "/a?iphone_value=12345, phone value: 999.00",
+            "undefined method in password => hash(password), token => Token.for(user)",
             "/a?sort_key=summer-dresses-sale",
             "/a?monkey=0123456789abcdef",
             "/a?event_id=0f8fad5b-d9cb-469f-a165-70867728950e",

@@ -39,14 +39,14 @@ impl Tried {
         1000 * self.rows.len() / (self.rows.len() + self.malformed).max(1)
     }
 
-    /// Whether it is a table, if of ragged rows: the first record has several fields, and most others as many. Of two
-    /// fields a header has to tell, since a sentence may well have a comma.
+    /// Whether it is a table, if of ragged rows: most records have as many fields as the first, which has to name
+    /// them, since sentences and the lines of a log have commas and semicolons too.
     fn is_table(&self) -> bool {
         let Some((first, rest)) = self.rows.split_first() else { return false };
-        let is_name = |name: &String| !name.starts_with(' ');
         self.columns > 1
             && rest.len() > self.malformed
-            && (self.columns >= SEVERAL || first.iter().all(is_name) && is_header(first, rest))
+            && first.iter().all(|name| may_name(name))
+            && is_header(first, rest)
     }
 
     /// How many records are as wide as the first, and what shows those that are not.
@@ -83,6 +83,12 @@ impl Tried {
         let is_empty = |row: &Vec<String>| row.last().is_some_and(String::is_empty);
         self.columns > 1 && !self.rows.is_empty() && self.rows.iter().all(is_empty)
     }
+}
+
+/// Whether a text may be the name of a column, rather than a part of a sentence.
+fn may_name(text: &str) -> bool {
+    const MOST_WORDS: usize = 4;
+    !text.starts_with(' ') && text.split_whitespace().count() <= MOST_WORDS
 }
 
 /// Delimited text, in the dialect that fits it.

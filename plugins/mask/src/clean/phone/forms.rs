@@ -118,7 +118,11 @@ pub(super) fn is_national(groups: &[Group]) -> bool {
     // `00-14-22-01-23-45`
     let is_hardware =
         in_pairs && groups.len() == 6 && groups[1..].iter().all(|group| group.gap == DASH);
+    // `0012 / 0013 / 14`
+    let is_list = second.gap & SLASH != 0 && second.first == b'0'
+        || groups.len() > 2 && groups[1..].iter().all(|group| group.gap & SLASH != 0);
     (trunk.second != b'0' || trunk.len() != 6)
+        && !is_list
         && (fewest..=15).contains(&digits(groups))
         && second_is_long
         && (is_separated || is_dotted)

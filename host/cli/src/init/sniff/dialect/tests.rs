@@ -145,6 +145,23 @@ fn sentences_and_lines_of_a_log_are_no_ragged_table() {
 }
 
 #[test]
+fn user_agents_and_poems_are_no_ragged_table() {
+    let many = |all: &[&str]| (all.join("\n") + "\n").repeat(40);
+    for text in [
+        many(&[
+            "192.0.2.7 GET / Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140",
+            "192.0.2.8 GET / Mozilla/5.0 (Windows NT 10.0; Win64; x64) Edge/140",
+            "192.0.2.9 GET / curl/8.5",
+        ]),
+        many(&["Much have I seen, and known, of men", "of manners, of climates, too", "and all"]),
+    ] {
+        let found = sniff(text.as_bytes(), true).expect("text");
+        let Format::Csv { dialect, .. } = found.format else { panic!("no CSV") };
+        assert_eq!(tried(&text, dialect).columns, 1, "{text}");
+    }
+}
+
+#[test]
 fn one_column_under_a_header_of_several_is_told() {
     for delimiter in [',', ';', '\t', '|'] {
         let text = ragged(100, |at| at % 5 != 0, delimiter);
