@@ -12,7 +12,7 @@ use crate::concurrent_loads::{
     nothing_is_staged, objects, on_disk, over,
 };
 use crate::emulators::Storage;
-use crate::support::Scratch;
+use crate::support::{Scratch, conserved};
 
 /// What a run says that has loaded an object which another has loaded at the same time.
 const TWICE: &str = "another run has loaded this object at the same time";
@@ -193,13 +193,13 @@ fn in_cloud_storage_runs_load_each_object_once_though_answers_are_lost() {
     let all = |folder: &str| content(&|arguments| in_cloud(&scratch, &storage, folder, arguments));
     let alone = Run::start(&scratch, "alone", command("alone")).summary();
     assert_eq!(count(&alone, "objects_loaded"), 6, "{alone:#}");
+    conserved(&alone);
     let runs = ["one", "two"].map(|name| Run::start(&scratch, name, command("shared")));
     for summary in runs.map(Run::summary) {
         let over = count(&summary, "objects_loaded") + count(&summary, "objects_skipped");
         assert_eq!(over, 6, "{summary:#}");
     }
     assert_eq!(all("shared"), all("alone"));
-    assert_eq!(all("alone").iter().map(|row| count(row, "n")).take(4).sum::<u64>(), 6_000);
 }
 
 #[test]
