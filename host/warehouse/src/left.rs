@@ -104,7 +104,7 @@ impl Warehouse {
     }
 }
 
-/// The tables of datasets that have a ledger. What cannot be read, such as `lost+found`, is none of ours.
+/// The folders that may be tables. What cannot be read, such as `lost+found`, is none of ours.
 fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
     let named = |folder: &std::path::Path| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -114,11 +114,8 @@ fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
     };
     let mut all = Vec::new();
     for dataset in named(warehouse) {
-        let folder = warehouse.join(&dataset);
-        if folder.join(clickmill_tables::ledger::TABLE).is_dir() {
-            let tables = named(&folder).into_iter();
-            all.extend(tables.map(|table| TableName { dataset: dataset.clone(), table }));
-        }
+        let tables = named(&warehouse.join(&dataset)).into_iter();
+        all.extend(tables.map(|table| TableName { dataset: dataset.clone(), table }));
     }
     all
 }
