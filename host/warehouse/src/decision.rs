@@ -14,8 +14,8 @@
 //! 2. Rows, letters and the ledger's entry are written to a folder whose name is drawn at random. Killed:
 //!    the folder lies there until the load has happened. Another: it has a folder of its own.
 //! 3. The decision is created, where there is none: the list of moves that are to be made, the ledger's
-//!    entry last. Killed: whoever comes to 1 or 3 next makes the moves, or whoever clears up an hour later. Another: the store creates one of
-//!    the two, and both go on with the one that is there.
+//!    entry last. Killed: whoever comes to 1 or 3 next makes the moves, or whoever clears up an hour
+//!    later. Another: the store creates one of the two, and both go on with the one that is there.
 //! 4. The decision is read back, and then the ledger is asked, as in 1. With an entry the load had
 //!    happened before 3, and a decision made since is void. Killed: it stays void, since everybody asks
 //!    the ledger.

@@ -61,8 +61,9 @@ impl Warehouse {
 
     async fn unpublish_everywhere(&self, id: &str) -> Result<(), WarehouseError> {
         let tables: Vec<TableName> = self.disk.as_deref().map(tables).unwrap_or_default();
-        for table in &tables {
-            if self.has_entry(id, table).await? {
+        // A dataset has one ledger.
+        for of_dataset in tables.chunk_by(|one, next| one.dataset == next.dataset) {
+            if self.has_entry(id, &of_dataset[0]).await? {
                 return Ok(());
             }
         }
@@ -108,7 +109,7 @@ impl Warehouse {
 fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
     let named = |folder: &std::path::Path| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter(|entry| entry.path().is_dir());
+        let names = entries.filter(|entry| std::fs::read_dir(entry.path()).is_ok());
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
         names.filter(|name| !name.starts_with('_')).collect()
     };

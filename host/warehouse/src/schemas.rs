@@ -61,9 +61,27 @@ impl Warehouse {
     /// rows have counts until a pipeline writes to the table again.
     pub async fn tables(&self) -> Result<Vec<(TableName, TableSchema)>, WarehouseError> {
         let mut tables = Vec::new();
-        for table in self.table_folders().await? {
-            let schema = self.columns(&table).await?;
-            tables.extend(schema.map(|schema| (table, schema)));
+        for dataset in self.folders(&Path::ROOT).await? {
+            for folder in self.folders(&dataset).await? {
+                let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
+                let table = TableName { dataset: name(&dataset), table: name(&folder) };
+                let path = folder.clone().join(SCHEMA_FILE);
+                let schema = match self.schema_file(&path).await? {
+                    SchemaFile::Missing => None,
+                    SchemaFile::Columns(schema) => Some(schema),
+                    SchemaFile::Damaged(why) => {
+                        let (file, warehouse) = (path.as_ref(), &self.uri);
+                        tracing::warn!(
+                            file,
+                            warehouse,
+                            why,
+                            "a schema file is damaged: the columns of the table's rows count"
+                        );
+                        self.columns_of(&folder).await?
+                    }
+                };
+                tables.extend(schema.map(|schema| (table, schema)));
+            }
         }
         Ok(tables)
     }
@@ -77,38 +95,6 @@ impl Warehouse {
             SchemaFile::Columns(schema) => Some(schema),
             SchemaFile::Missing | SchemaFile::Damaged(_) => None,
         })
-    }
-
-    /// The columns of a table, if there is one.
-    async fn columns(&self, table: &TableName) -> Result<Option<TableSchema>, WarehouseError> {
-        let folder = self.table(table);
-        let path = folder.clone().join(SCHEMA_FILE);
-        match self.schema_file(&path).await? {
-            SchemaFile::Missing => Ok(None),
-            SchemaFile::Columns(schema) => Ok(Some(schema)),
-            SchemaFile::Damaged(why) => {
-                let (file, warehouse) = (path.as_ref(), &self.uri);
-                tracing::warn!(
-                    file,
-                    warehouse,
-                    why,
-                    "a schema file is damaged: the columns of the table's rows count"
-                );
-                self.columns_of(&folder).await
-            }
-        }
-    }
-
-    /// All folders that may be a table's.
-    async fn table_folders(&self) -> Result<Vec<TableName>, WarehouseError> {
-        let mut tables = Vec::new();
-        for dataset in self.folders(&Path::ROOT).await? {
-            for folder in self.folders(&dataset).await? {
-                let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
-                tables.push(TableName { dataset: name(&dataset), table: name(&folder) });
-            }
-        }
-        Ok(tables)
     }
 
     async fn folders(&self, path: &Path) -> Result<Vec<Path>, WarehouseError> {

@@ -35,7 +35,7 @@ pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
     let signs = member.clone();
     threads.spawn("fleet signs", move |end| {
         let interval = alive.pipeline.swap.fleet_interval;
-        // A sign that failed may be there all the same, and one that was removed: `oldest` is the first that may be.
+        // A sign that failed may be there all the same, and so may one whose removal failed: none below `oldest` is.
         let (mut oldest, mut number, mut is_told) = (1, 0, false);
         loop {
             number += 1;
