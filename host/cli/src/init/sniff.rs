@@ -156,7 +156,7 @@ mod tests {
 
     /// The lines of the section `source`.
     #[track_caller]
-    fn lines(bytes: &[u8]) -> String {
+    pub(super) fn lines(bytes: &[u8]) -> String {
         match sniff(bytes, true) {
             Ok(found) => found.lines.last().cloned().unwrap_or_default(),
             Err((what, _)) => what,

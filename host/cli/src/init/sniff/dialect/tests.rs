@@ -1,14 +1,6 @@
 use super::super::sniff;
+use super::super::tests::lines;
 use super::*;
-
-/// The lines of the section `source`.
-#[track_caller]
-fn lines(bytes: &[u8]) -> String {
-    match sniff(bytes, true) {
-        Ok(found) => found.lines.last().cloned().unwrap_or_default(),
-        Err((what, _)) => what,
-    }
-}
 
 #[test]
 fn dialects_are_told_by_what_the_decoder_makes_of_them() {
