@@ -1,7 +1,6 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
 pub(crate) mod chain;
-pub(crate) mod columns;
 mod error;
 mod look;
 mod options;
@@ -12,7 +11,6 @@ use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
 
 use chain::{Loaded, letters, load, target};
-pub use columns::{Misspelt, look_at_columns};
 pub use error::BuildError;
 pub use look::look;
 pub use options::Options;

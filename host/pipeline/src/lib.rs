@@ -11,12 +11,13 @@
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
 //! | `exec` | the chain for other engines: frames in, frames out, nothing written | all but `replay` |
 //!
-//! `build` makes a `Context` of a pipeline file, which all of these share; `components` has what
-//! registries hold pulled; `threads` are those beside a run.
+//! `build` makes a `Context` of a pipeline file, which all of these share; `columns` tells what is misspelt
+//! in its grants; `components` has what registries hold pulled; `threads` are those beside a run.
 //! No module imports back, and no two files import each other; a test holds it.
 
 mod audit_sink;
 mod build;
+mod columns;
 mod components;
 mod context;
 mod exec;
@@ -29,10 +30,8 @@ mod threads;
 mod versions;
 
 pub use audit_sink::{AuditSink, AuditSinkError, Kept};
-pub use build::{
-    BuildError, Misspelt, Options, PreparedPipeline, build, look, look_at_columns, open, tables_of,
-    validate,
-};
+pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables_of, validate};
+pub use columns::{Misspelt, look_at_columns};
 pub use components::ComponentError;
 pub use context::PublishError;
 pub use exec::{Exec, ExecError, error_frame, exec};

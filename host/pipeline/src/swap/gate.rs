@@ -9,7 +9,7 @@ use super::difference::changes;
 use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
-use crate::build::columns::Misspelt;
+use crate::columns::Misspelt;
 use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};

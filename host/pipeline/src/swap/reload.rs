@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gate::{Candidate, SwapRefused};
-use crate::build::columns;
+use crate::columns;
 use crate::components::all_fetched;
 use crate::context::Context;
 use crate::versions::reading::Reading;
