@@ -10,6 +10,7 @@ use clickmill_core::lock;
 use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
 use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinError};
 
@@ -27,17 +28,25 @@ struct Service {
     turns: Semaphore,
 }
 
-/// The stack of a thread. Planning goes into a query as deep as its parts are within each other, and each
-/// `UNION ALL` is one deeper. Stacks count towards what the process may have, which is mostly for rows.
-fn stack_bytes(memory: usize) -> usize {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) + OTHER_THREADS;
-    (memory / STACKS_SHARE / threads).clamp(4 << 20, 32 << 20)
-}
-
-/// Threads that read files, beside one for each processor.
-const OTHER_THREADS: usize = 8;
+/// Threads that read files, at least; more where there are more processors.
+const READERS: usize = 8;
 /// Stacks may have one part in so many of the memory.
 const STACKS_SHARE: usize = 16;
+
+/// A thread for each processor, and those that read files. Planning goes into a query as deep as its parts are
+/// within each other, and each `UNION ALL` is one deeper, so stacks are long; and they count towards what the
+/// process may have, which is mostly for rows, so there are only so many, however many files are read at once.
+fn runtime(memory: usize) -> io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let readers = processors.max(READERS);
+    let stack = memory / STACKS_SHARE / (processors + readers);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors)
+        .max_blocking_threads(readers)
+        .thread_stack_size(stack.clamp(4 << 20, 32 << 20))
+        .enable_all()
+        .build()
+}
 
 /// Rows, or what is at fault and why.
 type Answering = Result<Vec<u8>, (Fault, String)>;
@@ -54,10 +63,7 @@ pub fn serve() -> io::Result<()> {
         warehouses: Mutex::default(),
         turns: Semaphore::new(AT_ONCE),
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(stack_bytes(bytes as usize))
-        .enable_all()
-        .build()?;
+    let runtime = runtime(bytes as usize)?;
     let (answers, to_write) = mpsc::unbounded_channel::<Answered>();
     let mut output = io::stdout();
     wire::write(&mut output, 0, &Hello { version: wire::VERSION }, &[])?;
@@ -183,7 +189,24 @@ fn filter(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn however_many_files_are_read_at_once_only_so_many_threads_have_stacks() {
+        let runtime = runtime(1 << 30).unwrap();
+        let readers = std::thread::available_parallelism().unwrap().get().max(READERS);
+        let slow = || {
+            std::thread::sleep(Duration::from_millis(20));
+            std::thread::current().id()
+        };
+        let reading: Vec<_> = (0..200).map(|_| runtime.spawn_blocking(slow)).collect();
+        let threads: HashSet<_> =
+            reading.into_iter().map(|read| runtime.block_on(read).unwrap()).collect();
+        assert!((2..=readers).contains(&threads.len()), "{} threads", threads.len());
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_answer_and_a_question_taken_back_has_none() {
