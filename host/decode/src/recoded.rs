@@ -4,7 +4,7 @@ use std::io::{self, Cursor, ErrorKind, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-use encoding_rs::{Decoder, DecoderResult, Encoding};
+use encoding_rs::{Decoder, DecoderResult, Encoding, ISO_2022_JP};
 
 use clickmill_config::{Dialect, Format};
 
@@ -18,7 +18,7 @@ const KEPT_BYTES: usize = 8;
 pub fn in_utf8(format: &Format, record: Arc<[u8]>) -> io::Result<Arc<[u8]>> {
     match format {
         Format::Csv { dialect: Dialect { encoding: Some(encoding), .. }, .. }
-            if std::str::from_utf8(&record).is_err() =>
+            if is_encoded(encoding, &record) =>
         {
             // What looks like a byte order mark is none within an object.
             let decoder = encoding.new_decoder_without_bom_handling();
@@ -28,6 +28,12 @@ pub fn in_utf8(format: &Format, record: Arc<[u8]>) -> io::Result<Arc<[u8]>> {
         }
         _ => Ok(record),
     }
+}
+
+/// Whether bytes are not UTF-8 yet. ISO-2022-JP has bytes of ASCII alone, and says by an escape character what they
+/// mean, which text has for nothing else.
+fn is_encoded(encoding: &'static Encoding, bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err() || encoding == ISO_2022_JP && bytes.contains(&0x1b)
 }
 
 /// A reader of UTF-8 over one of another encoding. A byte order mark goes before the encoding that was named.
@@ -186,6 +192,8 @@ mod tests {
             (Some("windows-1252"), "N,K\u{f6}ln".as_bytes(), "N,K\u{f6}ln".as_bytes()),
             (Some("windows-1252"), b"\xff\xfe,1", "\u{ff}\u{fe},1".as_bytes()),
             (Some("shift_jis"), b"\x93\xfa,1", "\u{65e5},1".as_bytes()),
+            (Some("iso-2022-jp"), b"\x1b$BF|\x1b(B,1", "\u{65e5},1".as_bytes()),
+            (Some("iso-2022-jp"), "\u{65e5},1".as_bytes(), "\u{65e5},1".as_bytes()),
             (None, b"N,K\xf6ln", b"N,K\xf6ln"),
         ] {
             let found = in_utf8(&format(label), record.into()).expect("text");
