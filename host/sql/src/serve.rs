@@ -30,22 +30,41 @@ struct Service {
 
 /// Threads that read files, at least; more where there are more processors.
 const READERS: usize = 8;
-/// Stacks may have one part in so many of the memory.
+/// Stacks may have one part in so many of the memory, …
 const STACKS_SHARE: usize = 16;
+/// … and where that is little for so many processors, the shortest of them one in so many.
+const SHORT_STACKS_SHARE: usize = 4;
+const SHORT_STACK: usize = 4 << 20;
+const LONG_STACK: usize = 32 << 20;
 
-/// A thread for each processor, and those that read files. Planning goes into a query as deep as its parts are
+/// How many threads there are, and the bytes of their stacks. Planning goes into a query as deep as its parts are
 /// within each other, and each `UNION ALL` is one deeper, so stacks are long; and they count towards what the
-/// process may have, which is mostly for rows, so there are only so many, however many files are read at once.
-fn runtime(memory: usize) -> io::Result<Runtime> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let readers = processors.max(READERS);
-    let stack = memory / STACKS_SHARE / (processors + readers);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors)
-        .max_blocking_threads(readers)
-        .thread_stack_size(stack.clamp(4 << 20, 32 << 20))
-        .enable_all()
-        .build()
+/// process may have, which is mostly for rows.
+#[derive(Debug)]
+struct Threads {
+    workers: usize,
+    readers: usize,
+    stack: usize,
+}
+
+impl Threads {
+    fn of(memory: usize, processors: usize) -> Self {
+        let most = memory / SHORT_STACKS_SHARE / SHORT_STACK;
+        let workers = processors.min(most / 2).max(1);
+        let readers = workers.max(READERS);
+        let stack = memory / STACKS_SHARE / (workers + readers);
+        Self { workers, readers, stack: stack.clamp(SHORT_STACK, LONG_STACK) }
+    }
+
+    /// However many files are read at once, there are no more than these.
+    fn runtime(&self) -> io::Result<Runtime> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.workers)
+            .max_blocking_threads(self.readers)
+            .thread_stack_size(self.stack)
+            .enable_all()
+            .build()
+    }
 }
 
 /// Rows, or what is at fault and why.
@@ -63,7 +82,8 @@ pub fn serve() -> io::Result<()> {
         warehouses: Mutex::default(),
         turns: Semaphore::new(AT_ONCE),
     });
-    let runtime = runtime(bytes as usize)?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Threads::of(bytes as usize, processors).runtime()?;
     let (answers, to_write) = mpsc::unbounded_channel::<Answered>();
     let mut output = io::stdout();
     wire::write(&mut output, 0, &Hello { version: wire::VERSION }, &[])?;
@@ -196,16 +216,30 @@ mod tests {
 
     #[test]
     fn however_many_files_are_read_at_once_only_so_many_threads_have_stacks() {
-        let runtime = runtime(1 << 30).unwrap();
-        let readers = std::thread::available_parallelism().unwrap().get().max(READERS);
+        let threads = Threads::of(1 << 30, 2);
+        let runtime = threads.runtime().unwrap();
         let slow = || {
             std::thread::sleep(Duration::from_millis(20));
             std::thread::current().id()
         };
         let reading: Vec<_> = (0..200).map(|_| runtime.spawn_blocking(slow)).collect();
-        let threads: HashSet<_> =
+        let seen: HashSet<_> =
             reading.into_iter().map(|read| runtime.block_on(read).unwrap()).collect();
-        assert!((2..=readers).contains(&threads.len()), "{} threads", threads.len());
+        assert!((2..=threads.readers).contains(&seen.len()), "{} of {threads:?}", seen.len());
+    }
+
+    #[test]
+    fn stacks_leave_most_of_the_memory_to_rows_however_many_processors_there_are() {
+        for memory in [256 << 20, 512 << 20, 4 << 30, 64 << 30] {
+            for processors in [1, 2, 8, 64, 192, 1024] {
+                let threads = Threads::of(memory, processors);
+                let stacks = (threads.workers + threads.readers) * threads.stack;
+                assert!(stacks <= memory / 4, "{threads:?} of {memory} bytes");
+                assert!((1..=processors).contains(&threads.workers), "{threads:?}");
+            }
+        }
+        let usual = Threads::of(4 << 30, 64);
+        assert_eq!((usual.workers, usual.readers), (64, 64));
     }
 
     #[tokio::test]
