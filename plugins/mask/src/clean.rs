@@ -15,12 +15,14 @@
 mod address;
 mod api_key;
 mod card;
+mod element;
 mod email;
 mod escape;
 mod iban;
 mod json;
 mod kinds;
 mod names;
+mod pair;
 mod param;
 mod phone;
 mod query;

@@ -3,6 +3,7 @@
 
 use super::escape;
 use super::names::{self, Holds};
+use super::pair::{self, Part};
 use super::view::{Decoded, Level, View};
 
 /// A text or a number.
@@ -16,6 +17,52 @@ pub(super) struct Scalar {
     pub holds: Option<Holds>,
 }
 
+/// An object or a list that is open.
+struct Open {
+    is_object: bool,
+    /// What its key says.
+    own: Option<Holds>,
+    /// What a name in it says of the value beside it.
+    told: Option<Holds>,
+    /// The value that a name may follow.
+    value: Option<Scalar>,
+}
+
+impl Open {
+    fn new(is_object: bool, own: Option<Holds>) -> Self {
+        Self { is_object, own, told: None, value: None }
+    }
+
+    /// What the value of a key holds.
+    fn holds(&self, (holds, part): (Option<Holds>, Option<Part>)) -> Option<Holds> {
+        let told = self.told.filter(|_| part == Some(Part::Value));
+        holds.or(told).or(self.own)
+    }
+
+    /// Takes note of a scalar. Where it names a value that was there before, that is handed out again.
+    fn note(&mut self, text: &[u8], part: Option<Part>, scalar: Scalar) -> Option<Scalar> {
+        match part? {
+            Part::Value => {
+                self.value = Some(scalar);
+                None
+            }
+            Part::Name if scalar.is_text => {
+                let holds = pair::holds(&text[scalar.start..scalar.end])?;
+                // Of several names that of a password counts. So a value is handed out again twice at most.
+                let is_news =
+                    self.told.is_none_or(|told| !told.is_password() && holds.is_password());
+                if !is_news {
+                    return None;
+                }
+                self.told = Some(holds);
+                let value = self.value.filter(|value| value.holds.is_none())?;
+                Some(Scalar { holds: self.told, ..value })
+            }
+            Part::Name => None,
+        }
+    }
+}
+
 /// Whether a text can be a JSON object or list.
 pub(super) fn may_be(text: &[u8]) -> bool {
     let text = text.trim_ascii();
@@ -26,49 +73,63 @@ pub(super) fn may_be(text: &[u8]) -> bool {
 /// out by then.
 pub(super) fn walk(text: &[u8], mut found: impl FnMut(Scalar)) -> Option<()> {
     let mut reader = Reader { text, at: 0 };
-    // The containers that are open: whether each is an object, and what its key says.
-    let mut open: Vec<(bool, Option<Holds>)> = Vec::new();
-    let mut holds = None;
+    let mut open: Vec<Open> = Vec::new();
+    // What the key of the value says.
+    let (mut holds, mut part) = (None, None);
     'values: loop {
         match reader.next_sign()? {
             b'{' => {
                 reader.at += 1;
-                let own = holds.filter(|holds| *holds == Holds::Secret);
-                open.push((true, own));
+                let own = holds.filter(|holds: &Holds| holds.is_password());
+                let object = Open::new(true, own);
                 if reader.next_sign()? != b'}' {
-                    holds = reader.key()?.or(own);
+                    let key = reader.key()?;
+                    (holds, part) = (object.holds(key), key.1);
+                    open.push(object);
                     continue 'values;
                 }
+                open.push(object);
             }
             b'[' => {
                 reader.at += 1;
-                open.push((false, holds));
+                part = None;
+                open.push(Open::new(false, holds));
                 if reader.next_sign()? != b']' {
                     continue 'values;
                 }
             }
             b'"' => {
                 let (start, end) = reader.text()?;
-                found(Scalar { start, end, is_text: true, holds });
+                let scalar = Scalar { start, end, is_text: true, holds };
+                found(scalar);
+                if let Some(named) = open.last_mut().and_then(|open| open.note(text, part, scalar))
+                {
+                    found(named);
+                }
             }
             b't' => reader.literal(b"true")?,
             b'f' => reader.literal(b"false")?,
             b'n' => reader.literal(b"null")?,
             _ => {
                 let (start, end) = reader.number()?;
-                found(Scalar { start, end, is_text: false, holds });
+                let scalar = Scalar { start, end, is_text: false, holds };
+                found(scalar);
+                if let Some(open) = open.last_mut() {
+                    open.note(text, part, scalar);
+                }
             }
         }
-        while let Some((is_object, own)) = open.last() {
-            match (reader.next_sign()?, is_object) {
+        while let Some(container) = open.last() {
+            match (reader.next_sign()?, container.is_object) {
                 (b',', true) => {
                     reader.at += 1;
-                    holds = reader.key()?.or(*own);
+                    let key = reader.key()?;
+                    (holds, part) = (container.holds(key), key.1);
                     continue 'values;
                 }
                 (b',', false) => {
                     reader.at += 1;
-                    holds = *own;
+                    (holds, part) = (container.own, None);
                     continue 'values;
                 }
                 (b'}', true) | (b']', false) => {
@@ -99,8 +160,8 @@ impl Reader<'_> {
         None
     }
 
-    /// Reads a key and its colon.
-    fn key(&mut self) -> Option<Option<Holds>> {
+    /// Reads a key and its colon: what it says of its value, and whether that is of a pair.
+    fn key(&mut self) -> Option<(Option<Holds>, Option<Part>)> {
         self.next_sign()?;
         let (start, end) = self.text()?;
         if self.next_sign()? != b':' {
@@ -108,7 +169,9 @@ impl Reader<'_> {
         }
         self.at += 1;
         let key = &self.text[start..end];
-        let name = |key: &[u8]| if names::may_tell(key) { names::holds(key) } else { None };
+        let name = |key: &[u8]| {
+            (if names::may_tell(key) { names::holds(key) } else { None }, Part::of(key))
+        };
         if !key.contains(&b'\\') {
             return Some(name(key));
         }

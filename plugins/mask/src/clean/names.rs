@@ -1,6 +1,6 @@
 //! What a value holds, by the name it is given.
 //!
-//! - A password, passphrase or secret is one whatever it is.
+//! - A password, passphrase or secret is one whatever it is, but `pass` and `pw` alone may be counts.
 //! - A name like `access_token`, `reset` or `ticket` is given to tokens, `key`, `session` or `signature` to
 //!   long ones only, `otp` or `verification_code` to short one-time codes, `code` to both.
 //! - A name like `phone`, `tel` or `mobile_number` is given to phone numbers.
@@ -19,6 +19,9 @@ use known::{ENDINGS, OTHERS, WHERE, WHICH, WORDS};
 
 /// The longest name that is looked at: longer ones are cut at their beginning.
 pub(super) const MAX_NAME: usize = 32;
+
+/// The only name of two letters that tells. It is a word of its own: `userPw`, but not `npw`.
+const SHORTEST: &[u8] = b"pw";
 
 /// How many words that say which of several it is may follow a name.
 const MAX_WHICH: usize = 3;
@@ -56,6 +59,10 @@ static LAST_THREE: [[u32; 26]; 26] = {
         add(&mut last_three, last(word));
         at += 1;
     }
+    // What is before it is another word: `userPw`.
+    last_three[letter(SHORTEST[1])][letter(SHORTEST[0])] = u32::MAX;
+    // Of `val`, which says that the name is given elsewhere.
+    add(&mut last_three, *b"val");
     last_three
 };
 
@@ -96,7 +103,7 @@ const fn letter(byte: u8) -> usize {
 /// most out.
 pub(super) fn may_tell(text: &[u8]) -> bool {
     let [.., a, b, c] = text else {
-        return false;
+        return text.eq_ignore_ascii_case(SHORTEST);
     };
     // A quote, a bracket, a number behind the name; within it, what separates words (`session_id`) or is of
     // another script.
@@ -180,8 +187,7 @@ impl Name {
 
     /// What has this name, or has it with words behind it that say which of several it is.
     fn holds(&self) -> Option<Holds> {
-        let last_three = *self.whole().last_chunk()?;
-        if !may_end(last_three) {
+        if !may_tell(self.whole()) {
             return None;
         }
         self.known_without_which()
@@ -191,13 +197,21 @@ impl Name {
 
     /// What the name holds, and whether one of the endings says so.
     fn known(&self) -> Option<(Holds, bool)> {
-        let last_three = *self.whole().last_chunk()?;
         let (name, word) = (self.whole(), self.word());
+        // `user_pass` is no count.
+        let pass = if word == name { Holds::Pass } else { Holds::Secret };
+        if word == SHORTEST {
+            return Some((pass, false));
+        }
+        let last_three = *name.last_chunk()?;
         let by_ending = find(ENDINGS, &ENDINGS_END, last_three, |known| name.ends_with(known));
         if let Some(holds) = by_ending {
             return Some((holds, true));
         }
         let holds = find(WORDS, &WORDS_END, last_three, |known| word == known)?;
+        if holds == Holds::Pass {
+            return Some((pass, false));
+        }
         // `country_code`, `discount_code`: only where it is the whole name is there nothing else it may be of.
         (holds != Holds::Code || word == name).then_some((holds, false))
     }
@@ -248,7 +262,7 @@ impl Name {
         };
         // `key_value`, `cell_value` and `session_new` are other things.
         let is_one_of_several = match holds {
-            Holds::Secret | Holds::Token | Holds::OneTimeCode => true,
+            Holds::Secret | Holds::Pass | Holds::Token | Holds::OneTimeCode => true,
             Holds::LongToken => by_ending,
             // `phone value` is what one costs.
             Holds::Phone => by_ending && !is_value || is_where,
@@ -285,6 +299,15 @@ mod tests {
             ("user[new-password]", Some(Holds::Secret)),
             ("X-Amz-Security-Token", Some(Holds::Token)),
             ("X-Amz-Signature", Some(Holds::LongToken)),
+            ("pw", Some(Holds::Pass)),
+            ("PW", Some(Holds::Pass)),
+            ("pw2", Some(Holds::Pass)),
+            ("pw_old", Some(Holds::Pass)),
+            ("user_pw", Some(Holds::Secret)),
+            ("dbPw", Some(Holds::Secret)),
+            ("user_pass", Some(Holds::Secret)),
+            ("npw", None),
+            ("w", None),
             ("userPin", Some(Holds::OneTimeCode)),
             ("2fa_code", Some(Holds::OneTimeCode)),
             ("2fa", Some(Holds::OneTimeCode)),

@@ -1,7 +1,9 @@
 //! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
-//! and `name: value` or `"name": "value"` in text.
+//! `name: value` or `"name": "value"` in text, in elements ([`element`]), and apart from the value ([`pair`]).
 
+use super::element;
 use super::names::{self, Holds, MAX_NAME};
+use super::pair;
 use super::span::{Mark, Span};
 use super::value;
 use super::view::View;
@@ -14,15 +16,25 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     let bytes = text.bytes();
     // What lies in a value that is replaced is not looked at, so a text is never walked twice.
     let mut done = 0;
-    for at in memchr::memchr2_iter(b'=', b':', bytes) {
+    for at in memchr::memchr3_iter(b'=', b':', b'<', bytes) {
         if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
+            continue;
+        }
+        if bytes[at] == b'<' {
+            if let Some((holds, value)) = element::find(text, at)
+                && let Some(mark) = holds.mark()
+            {
+                done = value.end;
+                found(mark, Span { start: value.start, end: value.end, mark });
+            }
             continue;
         }
         let before = &bytes[..without_spaces(text, at)];
         if !names::may_tell(before) {
             continue;
         }
-        let Some(holds) = names::holds(name(text, before.len(), at)) else {
+        let name = name(text, before.len(), at);
+        let Some(holds) = names::holds(name).or_else(|| pair::find(text, name, at)) else {
             continue;
         };
         let Some(kind) = holds.mark() else {
@@ -39,7 +51,10 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             [quote @ (b'"' | b'\''), ..] => {
                 let value = text.slice(start + 1..quote_end(text, start, *quote));
                 let length = match holds {
-                    Holds::Secret => value.bytes().len(),
+                    _ if holds.is_password() => {
+                        let value = value.bytes();
+                        if value::is_password(value, holds) { value.len() } else { 0 }
+                    }
                     _ => value::length(value, holds, text.percent(start)),
                 };
                 (start + 1, length)
@@ -84,7 +99,7 @@ fn sign_end(text: View<'_>, at: usize) -> usize {
 }
 
 /// Where the text before a sign ends, without spaces.
-fn without_spaces(text: View<'_>, sign: usize) -> usize {
+pub(super) fn without_spaces(text: View<'_>, sign: usize) -> usize {
     let places = (0..sign).rev().take(MAX_SPACES);
     sign - places.take_while(|at| is_space(text, *at, sign)).count()
 }
@@ -162,6 +177,21 @@ fn value_start(view: View<'_>, sign: usize, sign_end: usize, is_spaced: bool) ->
     start
 }
 
+/// Where the value begins behind a sign of a text whose value is named elsewhere, or is a name.
+pub(super) fn value_start_of(text: View<'_>, sign: usize) -> usize {
+    let is_spaced = text.bytes()[sign] == b':' || without_spaces(text, sign) < sign;
+    value_start(text, sign, sign_end(text, sign), is_spaced)
+}
+
+/// Where such a value ends if it is in quotes, else where it begins.
+pub(super) fn value_end(text: View<'_>, sign: usize) -> usize {
+    let start = value_start_of(text, sign);
+    match text.bytes().get(start) {
+        Some(quote @ (b'"' | b'\'')) => quote_end(text, start, *quote),
+        _ => start,
+    }
+}
+
 /// Where the quote that begins at this place ends, or the text.
 fn quote_end(text: View<'_>, start: usize, quote: u8) -> usize {
     let opening = text.level(start);
@@ -190,6 +220,15 @@ mod tests {
     fn values_of_telling_names_become_a_mark() {
         check_clean(&[
             ("/a?token=0123456789abcdef&b=1", "/a?token=[token]&b=1"),
+            ("pw=hunter2", "pw=[token]"),
+            (
+                "?u=ada&pw=hunter2&user_pw=7&dbPw=1",
+                "?u=ada&pw=[token]&user_pw=[token]&dbPw=[token]",
+            ),
+            ("pw: hunter2, pswd: x", "pw: [token], pswd: [token]"),
+            (r#"{"pw":"a b","pass":1234"#, r#"{"pw":"[token]","pass":null"#),
+            (r#"{"pw":"100 b","pass":1234}"#, r#"{"pw":"[token]","pass":null}"#),
+            ("pwd=100&passwd=3&passphrase=a", "pwd=[token]&passwd=[token]&passphrase=[token]"),
             ("/a?access_token=AbCdEfGhIjKlMnOp#x", "/a?access_token=[token]#x"),
             ("/a#apiKey=0123456789abcdef", "/a#apiKey=[token]"),
             ("/a;jsessionid=0123456789ABCDEF", "/a;jsessionid=[token]"),
@@ -264,6 +303,12 @@ mod tests {
     fn values_of_other_names_and_short_ones_stay() {
         for text in [
             "/a?key=price&session=42&sid=7",
+            "?pass=true&pw=100&ph=80",
+            "?pass=3 of 4",
+            "pass: 3/4, pw=100px, pass=99.5%",
+            "npw=hunter2, spw=1920",
+            r#"{"pass":3,"fail":1,"pw":"100"}"#,
+            r#"x {"pass":3,"fail":1,"pw":"100"}"#,
             "max_tokens=4096abcd&tickets=2adults1child&keys=CategoryAndPriceRange",
             "/a?iphone_value=12345, phone value: 999.00",
             "undefined method in password => hash(password), token => Token.for(user)",

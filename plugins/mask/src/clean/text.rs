@@ -130,13 +130,13 @@ impl Finder {
     /// Finds what is to be replaced in a text of JSON, of which the key may have told what it holds.
     fn find_in_text(&self, text: View<'_>, holds: Option<Holds>, layers: usize, found: &mut Found) {
         match holds.filter(|holds| self.wants_named(*holds)) {
-            Some(Holds::Secret) if !text.bytes().is_empty() => {
+            Some(holds) if holds.is_password() && value::is_password(text.bytes(), holds) => {
                 let (start, end) = (text.source(0), text.source(text.bytes().len()));
                 found.spans.push(Span { start, end, mark: Mark::Token });
                 return;
             }
-            Some(holds) => self.find_named(text, holds, layers, found),
-            None => {}
+            Some(holds) if !holds.is_password() => self.find_named(text, holds, layers, found),
+            _ => {}
         }
         if holds == Some(Holds::Version) {
             Self::new(self.kinds.without(Kind::Ip)).find_within(text, layers, found);

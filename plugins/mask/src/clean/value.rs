@@ -1,6 +1,7 @@
 //! How much of a value is replaced under a telling name.
 //!
 //! - A secret: all of it, but for `true`, `false` and `null`.
+//! - `pass` and `pw`: the same, but for a number of up to three digits: `pass=3 of 4`, `pw=100px`.
 //! - A token: 8 or more characters of hex, base64 or the like with digits and letters, or as a long token.
 //! - A long token: 16 or more such characters with a digit or a capital, so `key=price` and `session=42`
 //!   stay.
@@ -12,6 +13,9 @@
 use super::names::Holds;
 use super::span::Mark;
 use super::view::View;
+
+/// The most digits of a count: no password that anyone may choose is as short.
+const MAX_COUNT: usize = 3;
 
 impl Holds {
     /// What stands in the place of the value, where any may be replaced.
@@ -28,7 +32,10 @@ impl Holds {
 /// else in the same text, or by a delimiter that is percent-encoded no more often than this.
 pub(super) fn length(value: View<'_>, holds: Holds, percent: u8) -> usize {
     match holds {
-        Holds::Secret => secret(value, percent),
+        Holds::Secret | Holds::Pass => {
+            let length = secret(value, percent);
+            if is_password(&value.bytes()[..length], holds) { length } else { 0 }
+        }
         Holds::Token => token(value, percent, |token| is_short(token) || is_long(token)),
         Holds::LongToken => token(value, percent, is_long),
         Holds::OneTimeCode => token(value, percent, |token| is_code(token) || is_short(token)),
@@ -38,11 +45,28 @@ pub(super) fn length(value: View<'_>, holds: Holds, percent: u8) -> usize {
     }
 }
 
+/// Whether a text that is all there is under a password's name is one.
+pub(super) fn is_password(text: &[u8], holds: Holds) -> bool {
+    let is_none = holds == Holds::Pass && (is_count(text) || is_literal(text));
+    !text.is_empty() && !is_none
+}
+
+/// Whether this is a short number, of something or as a part of it (in a form `3+of+4`), or a width.
+fn is_count(text: &[u8]) -> bool {
+    let is_of_it = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'/');
+    let length = text.iter().take_while(is_of_it).count();
+    let (number, unit) = text.split_at(length);
+    let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
+    (1..=MAX_COUNT).contains(&digits)
+        && (matches!(unit, b"" | b"%" | b"px") || unit.starts_with(b"+of+"))
+}
+
 /// Whether a number, as JSON writes it, is replaced.
 pub(super) fn is_number_of(number: &[u8], holds: Holds) -> bool {
     let digits = number.iter().filter(|b| b.is_ascii_digit()).count();
     match holds {
         Holds::Secret => true,
+        Holds::Pass => digits > MAX_COUNT,
         Holds::Token | Holds::LongToken | Holds::Code => digits >= 16,
         Holds::OneTimeCode => digits >= 3,
         Holds::Phone => digits >= 5,

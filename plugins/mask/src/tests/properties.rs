@@ -61,6 +61,16 @@ fn long_hostile_texts_are_cleaned_in_linear_time() {
         "sk-",
         ":%2F%2F@",
         "token=%2574oken=",
+        "<password>",
+        "<password> ",
+        "<token><password a='",
+        "<password><![CDATA[",
+        "&lt;password&gt; &amp;lt;password&amp;gt;",
+        "\"name\":\"password\",",
+        "\"value\":",
+        "\"value\":\"",
+        "value=name=",
+        "\"name\":\"n\",\"value\":\"\\\"",
     ] {
         let text = piece.repeat(300_000 / piece.len());
         clean(&text);
@@ -80,6 +90,7 @@ pub(super) fn mixed_text() -> impl Strategy<Value = String> {
         "(token|password|key|tel|phone|bearer|eyJ|%40|%2540|%20|%2B|%3D|%26|%28|://|ü|[a-zA-Z0-9]{16})",
         "(\\\\u0040|\\\\u002B|\\\\/|\\\\\"|\\\\|&amp;|&#64;|%22|%5C|%7B|%7D|[{}]|\u{a0}|\u{200b}|otp|code)",
         "(192\\.0\\.2\\.[0-9]{1,2}|2001:db8::[0-9a-f]{1,4}|DE89 3704 0044 0532 0130 00|4111 1111 1111 1111)",
+        "(pw|pass|name|value|<password>|</password>|<!\\[CDATA\\[|\"name\":\"password\"|\"value\":\")",
         "[a-zA-Z]{1,4}",
     ];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())

@@ -5,6 +5,8 @@
 pub(crate) enum Holds {
     /// A password: any text.
     Secret,
+    /// A password, or a number of something: `pass=3`, `pw=100`.
+    Pass,
     /// A token, of which 8 characters are enough.
     Token,
     /// A token, or something short and harmless.
@@ -17,4 +19,17 @@ pub(crate) enum Holds {
     Phone,
     /// A version, and no IP address.
     Version,
+}
+
+impl Holds {
+    /// Whether this is a password.
+    pub(crate) fn is_password(self) -> bool {
+        matches!(self, Self::Secret | Self::Pass)
+    }
+
+    /// Whether an element or a value of this name is what the name says: `<code>` and `version` are often of
+    /// something else.
+    pub(crate) fn tells_of_another(self) -> bool {
+        !matches!(self, Self::Code | Self::Version)
+    }
 }

@@ -6,7 +6,9 @@ use super::holds::Holds;
 pub(super) const WORDS: &[(&[u8], Holds)] = &[
     (b"heslo", Holds::Secret),
     (b"parola", Holds::Secret),
-    (b"pass", Holds::Secret),
+    (b"pass", Holds::Pass),
+    (b"passw", Holds::Secret),
+    (b"pswd", Holds::Secret),
     (b"pwd", Holds::Secret),
     (b"senha", Holds::Secret),
     (b"sifre", Holds::Secret),

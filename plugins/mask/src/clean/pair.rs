@@ -1,0 +1,192 @@
+//! Names and values that are written apart: `{"name": "password", "value": "secret"}`, in either order, and
+//! `<input name="password" value="secret">`.
+//!
+//! In JSON they are of the same object. In a text they lie near each other, with no bracket between them.
+
+use super::names::{self, Holds, MAX_NAME};
+use super::param;
+use super::view::View;
+
+/// How far from the sign of a value its name is looked for, and behind it. It bounds the time.
+const NEAR: usize = 128;
+
+/// The keys of names.
+const NAMES: &[&[u8]] = &[b"name", b"key", b"field", b"id"];
+
+/// What a key says of its value: that it is a name, or that it has one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Part {
+    Name,
+    Value,
+}
+
+impl Part {
+    pub(super) fn of(key: &[u8]) -> Option<Self> {
+        // Most keys are another's.
+        if !matches!(key.last()? | 0x20, b'd' | b'e' | b'l' | b'y') {
+            return None;
+        }
+        let key = key.trim_ascii_start();
+        // The first key of an element of a list, as YAML writes it.
+        let key = key.strip_prefix(b"- ").unwrap_or(key);
+        let is_one_of = |names: &[&[u8]]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+        if is_one_of(NAMES) {
+            Some(Self::Name)
+        } else {
+            is_one_of(&[b"value", b"val"]).then_some(Self::Value)
+        }
+    }
+}
+
+/// What a value has that goes by this name. One of several words is a title: `Ski pass`, `Forgot password`.
+pub(super) fn holds(name: &[u8]) -> Option<Holds> {
+    let is_word = !name.iter().any(u8::is_ascii_whitespace) && names::may_tell(name);
+    let holds = if is_word { names::holds(name) } else { None };
+    holds.filter(|holds| holds.tells_of_another())
+}
+
+/// What the value has behind the sign at this place, if its key, `key`, leaves that to another.
+pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
+    if Part::of(key) != Some(Part::Value) {
+        return None;
+    }
+    let bytes = text.bytes();
+    let is_bracket = |byte: &u8| matches!(byte, b'{' | b'}' | b'<' | b'>');
+    let before = bytes[..sign].iter().rev().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
+    let value_end = param::value_end(text, sign);
+    let after = bytes[value_end..].iter().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
+    // Of several names that of a password counts.
+    let parts = [sign - before..sign, value_end..value_end + after];
+    let signs = parts.into_iter().flat_map(|part| {
+        let start = part.start;
+        memchr::memchr2_iter(b'=', b':', &bytes[part]).map(move |at| start + at)
+    });
+    signs
+        .filter_map(|sign| named(text, sign))
+        .reduce(|one, other| if one.is_password() { one } else { other })
+}
+
+/// What the name says that is given behind this sign, if one is.
+fn named(text: View<'_>, sign: usize) -> Option<Holds> {
+    if !is_behind_name(&text.bytes()[..param::without_spaces(text, sign)]) {
+        return None;
+    }
+    let (quote, rest) = match &text.bytes()[param::value_start_of(text, sign)..] {
+        [quote @ (b'"' | b'\''), rest @ ..] => (Some(*quote), rest),
+        rest => (None, rest),
+    };
+    let is_of_it = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']')
+            || !byte.is_ascii()
+    };
+    let length = rest.iter().take(2 * MAX_NAME).take_while(|byte| is_of_it(byte)).count();
+    let next = rest.get(length).copied();
+    let is_whole = match quote {
+        Some(_) => next == quote,
+        // `name: secret garden`
+        None => text.bytes()[sign] == b'=' || next != Some(b' '),
+    };
+    if is_whole { holds(&rest[..length]) } else { None }
+}
+
+/// Whether a text ends with a key of names, in quotes or not.
+fn is_behind_name(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\"").or_else(|| text.strip_suffix(b"'")).unwrap_or(text);
+    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    NAMES.iter().any(|name| {
+        let key = text.split_at_checked(text.len().wrapping_sub(name.len()));
+        key.is_some_and(|(before, key)| {
+            key.eq_ignore_ascii_case(name) && !before.last().is_some_and(is_of_key)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::check_clean;
+
+    #[test]
+    fn values_that_are_named_apart_become_a_mark() {
+        check_clean(&[
+            (
+                r#"{"name":"password","value":"hunter2"}"#,
+                r#"{"name":"password","value":"[token]"}"#,
+            ),
+            (
+                r#"[{"value": "a \" b", "Key": "user_password"}, {"value": "x", "key": "n"}]"#,
+                r#"[{"value": "[token]", "Key": "user_password"}, {"value": "x", "key": "n"}]"#,
+            ),
+            (
+                r#"{"field":"passwd","a":{"value":"x"},"b":["y"],"val":["a",7]}"#,
+                r#"{"field":"passwd","a":{"value":"x"},"b":["y"],"val":["[token]",null]}"#,
+            ),
+            (r#"{"value":12345678,"id":"password"}"#, r#"{"value":null,"id":"password"}"#),
+            (
+                r#"{"a":"{\"name\":\"password\",\"value\":\"a b\"}"}"#,
+                r#"{"a":"{\"name\":\"password\",\"value\":\"[token]\"}"}"#,
+            ),
+            (
+                r#"failed: {\"value\" : \"a}b\", \"name\" : \"password\"}, {\"value\":\"x\"}"#,
+                r#"failed: {\"value\" : \"[token]\", \"name\" : \"password\"}, {\"value\":\"x\"}"#,
+            ),
+            (
+                r#"[{"name":"n","value":"x"},{"name":"pw","type":"text","value":"a b"},{"n"#,
+                r#"[{"name":"n","value":"x"},{"name":"pw","type":"text","value":"[token]"},{"n"#,
+            ),
+            (
+                r#"<input name="password" class="a b" value="a>b"><input name="n" value="x">"#,
+                r#"<input name="password" class="a b" value="[token]"><input name="n" value="x">"#,
+            ),
+            (
+                "<input type=password value='hunter2' id='user[password]'/>",
+                "<input type=password value='[token]' id='user[password]'/>",
+            ),
+            (
+                "<add key=\"apiKey\" value=\"0123456789abcdef\"/>",
+                "<add key=\"apiKey\" value=\"[token]\"/>",
+            ),
+            (
+                r#"{"value":"x","id":"session","name":"password","key":"n"}"#,
+                r#"{"value":"[token]","id":"session","name":"password","key":"n"}"#,
+            ),
+            (
+                r#"{"name":"password","id":"n","value":{"a":"x","b":true}}"#,
+                r#"{"name":"password","id":"n","value":{"a":"[token]","b":true}}"#,
+            ),
+            (
+                r#"<input id="session" value="x" name="password" key="n">"#,
+                r#"<input id="session" value="[token]" name="password" key="n">"#,
+            ),
+            ("?name=password&value=hunter2&a=1", "?name=password&value=[token]&a=1"),
+            ("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: [token]\n"),
+            (
+                "/a?d=%7B%22name%22%3A%22password%22%2C%22value%22%3A%22a%20b%22%7D&n=1",
+                "/a?d=%7B%22name%22%3A%22password%22%2C%22value%22%3A%22[token]%22%7D&n=1",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn values_of_others_stay() {
+        for text in [
+            r#"{"name":"user","value":"ada"}"#,
+            r#"{"name":"password","value":true,"label":"x"}"#,
+            r#"{"name":"Ski pass","value":"120.00"}, {"name":"code","value":"482913"}"#,
+            r#"{"name":"Ski pass","value":"120.00"}"#,
+            r#"{"name":"code","value":"482913"}"#,
+            r#"{"name":"pass","value":3}"#,
+            r#"{"a":{"name":"password"},"value":"x"}"#,
+            r#"x {"a":{"name":"password"},"value":"x"}"#,
+            r#"[{"name":"password"},{"value":"x"},"y"]"#,
+            r#"{"name":"password","label":"Password"}"#,
+            r#"<input name="type" value="password"><input value="x">"#,
+            r#"<input name="password"><input value="x">"#,
+            "name: secret garden, value: 12",
+            "?key=price&value=12.50&id=4711",
+            r#"{"name":"password","default_value":"x"}"#,
+        ] {
+            check_clean(&[(text, text)]);
+        }
+    }
+}
