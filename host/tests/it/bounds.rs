@@ -205,6 +205,16 @@ fn a_machine_that_bounds_addresses_is_told_what_to_bound() {
     assert!(told.contains("RLIMIT_DATA"), "{told}");
 }
 
+/// One byte of a huge page costs all of it.
+#[test]
+fn a_process_is_given_no_huge_pages() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", live.child.id())).unwrap();
+    assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
+    live.end();
+}
+
 /// The process that compiles for another, where there is one.
 fn compiling(of: u32) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").unwrap();
