@@ -13,6 +13,7 @@ pub(crate) mod shadow;
 pub(crate) mod table;
 pub(crate) mod watch;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -320,15 +321,26 @@ impl Swaps {
         });
     }
 
-    /// The last set that ran before a version, was not taken back and is another.
+    /// The last set that ran before a version, was not taken back, by then or since, and is another.
     fn before(&self, version: &VersionRecord) -> Option<PluginSet> {
         let history = self.0.slot.history();
-        let earlier = history.iter().rev().skip_while(|record| record.number >= version.number);
-        let fine = |record: &&Arc<VersionRecord>| {
-            matches!(record.standing(), Standing::Replaced { .. })
-                && record.set.digest != version.set.digest
-        };
-        earlier.into_iter().find(fine).map(|record| record.set.clone())
+        // Where going back had put it in again, a version of its own was taken back, and not the first one.
+        let mut taken_back = HashSet::new();
+        for record in history.iter().rev() {
+            let digest = &record.set.digest;
+            match record.standing() {
+                Standing::RolledBack { .. } => drop(taken_back.insert(digest)),
+                Standing::Replaced { .. }
+                    if record.number < version.number
+                        && *digest != version.set.digest
+                        && !taken_back.contains(digest) =>
+                {
+                    return Some(record.set.clone());
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }
 
