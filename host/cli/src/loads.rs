@@ -145,7 +145,10 @@ impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let id = ids::beginning(&self.id, "load")?;
         let history = LoadHistory::open(&self.whose, warehouse)?;
-        let mut found = history.whole(ledger::TABLE, "finished_at", &id)?;
+        let mut found = ResultSet { columns: Vec::new(), rows: Vec::new() };
+        if history.has_loads()? {
+            found = history.whole(ledger::TABLE, "finished_at", &id)?;
+        }
         if found.rows.is_empty() && history.has_failures()? {
             found = history.whole(failures::TABLE, "failed_at", &id)?;
         }

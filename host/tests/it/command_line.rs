@@ -102,6 +102,16 @@ fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
 }
 
 #[test]
+fn where_nothing_was_loaded_no_load_is_listed() {
+    let scratch = Scratch::new();
+    assert_eq!(scratch.done(&["loads", "list", "--json"]).trim(), "[]");
+    let shown = scratch.run(&["loads", "show", "abcdef"]);
+    let told = talk(&shown, &scratch);
+    assert_eq!(shown.status.code(), Some(2), "{told}");
+    assert!(told.contains("no load begins with `abcdef`"), "{told}");
+}
+
+#[test]
 fn a_query_of_many_parts_is_answered() {
     let scratch = Scratch::new();
     let parts: Vec<String> = (0..200).map(|n| format!("SELECT {n} AS n")).collect();

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::{Failure, place};
 use clickmill_bigquery::{BigQuery, Change};
 use clickmill_config::{Place, TableName};
+use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::SOURCE;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::{Parameter, ResultSet};
@@ -105,9 +106,18 @@ impl LoadHistory {
         Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of, several })
     }
 
-    /// Whether anything was entered beside the ledger: earlier versions had no such table.
+    /// Whether any load has failed: earlier versions had no such table.
     pub(super) fn has_failures(&self) -> Result<bool, Failure> {
-        let table = TableName { dataset: self.dataset.clone(), table: failures::TABLE.to_owned() };
+        self.has(failures::TABLE, &failures::schema()?)
+    }
+
+    /// Whether there has been any load: streams enter none.
+    pub(super) fn has_loads(&self) -> Result<bool, Failure> {
+        self.has(ledger::TABLE, &ledger::schema()?)
+    }
+
+    fn has(&self, table: &str, schema: &TableSchema) -> Result<bool, Failure> {
+        let table = TableName { dataset: self.dataset.clone(), table: table.to_owned() };
         match &self.place {
             Place::Warehouse => {
                 let warehouse = Warehouse::open(&self.warehouse)?;
@@ -115,8 +125,7 @@ impl LoadHistory {
                 Ok(known.iter().any(|(name, _)| *name == table))
             }
             Place::BigQuery(place) => self.runtime.block_on(async {
-                let changes =
-                    BigQuery::open(place).await?.plan(&table, &failures::schema()?).await?;
+                let changes = BigQuery::open(place).await?.plan(&table, schema).await?;
                 Ok(!changes.iter().any(|change| matches!(change, Change::Create)))
             }),
         }
@@ -177,6 +186,9 @@ impl LoadHistory {
 
     /// Loads that happened, newest first, as rows of the list. Who completes another's load enters it, too.
     pub(super) fn loaded(&self, limit: usize) -> Result<Vec<Vec<Json>>, Failure> {
+        if !self.has_loads()? {
+            return Ok(Vec::new());
+        }
         let (own, parameters) = self.own("");
         let sql = format!(
             "SELECT load_id, 'loaded' AS state, pipeline, source, rows_in, rows_out, rows_rejected, finished_at FROM (\
