@@ -14,6 +14,7 @@
 
 mod address;
 mod api_key;
+mod assigned;
 mod card;
 mod element;
 mod email;

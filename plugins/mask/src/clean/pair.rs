@@ -3,8 +3,8 @@
 //!
 //! In JSON they are of the same object. In a text they lie near each other, with no bracket between them.
 
+use super::assigned;
 use super::names::{self, Holds, MAX_NAME};
-use super::param;
 use super::view::View;
 
 /// How far from the sign of a value its name is looked for, and behind it. It bounds the time.
@@ -53,7 +53,7 @@ pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
     let bytes = text.bytes();
     let is_bracket = |byte: &u8| matches!(byte, b'{' | b'}' | b'<' | b'>');
     let before = bytes[..sign].iter().rev().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
-    let value_end = param::value_end(text, sign);
+    let value_end = assigned::value_end(text, sign);
     let after = bytes[value_end..].iter().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
     // Of several names that of a password counts.
     let parts = [sign - before..sign, value_end..value_end + after];
@@ -68,10 +68,10 @@ pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
 
 /// What the name says that is given behind this sign, if one is.
 fn named(text: View<'_>, sign: usize) -> Option<Holds> {
-    if !is_behind_name(&text.bytes()[..param::without_spaces(text, sign)]) {
+    if !is_behind_name(&text.bytes()[..assigned::without_spaces(text, sign)]) {
         return None;
     }
-    let (quote, rest) = match &text.bytes()[param::value_start_of(text, sign)..] {
+    let (quote, rest) = match &text.bytes()[assigned::value_start_of(text, sign)..] {
         [quote @ (b'"' | b'\''), rest @ ..] => (Some(*quote), rest),
         rest => (None, rest),
     };

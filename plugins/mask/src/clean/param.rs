@@ -1,15 +1,13 @@
 //! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
 //! `name: value` or `"name": "value"` in text, in elements ([`element`]), and apart from the value ([`pair`]).
 
+use super::assigned::{is_space, quote_end, sign_end, value_start, without_spaces};
 use super::element;
 use super::names::{self, Holds, MAX_NAME};
 use super::pair;
 use super::span::{Mark, Span};
 use super::value;
 use super::view::View;
-
-/// More spaces between a name and the sign behind it than anyone writes.
-const MAX_SPACES: usize = 8;
 
 /// Calls `found` with what is to be replaced, and what the name announces.
 pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
@@ -78,30 +76,11 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     }
 }
 
-/// Whether there is a space at this place: behind or before a sign that is percent-encoded, a `+` that is
-/// not is one.
-fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
-    let byte = text.bytes()[at];
-    byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
-}
-
 /// Whether a text begins with the name of a function that is called.
 fn is_call(text: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
     let length = text.iter().take(MAX_NAME).take_while(|byte| is_of_name(byte)).count();
     length > 0 && text.get(length) == Some(&b'(')
-}
-
-/// Where a sign ends: `=>` is one.
-fn sign_end(text: View<'_>, at: usize) -> usize {
-    let is_arrow = text.bytes()[at..].starts_with(b"=>");
-    at + if is_arrow { 2 } else { 1 }
-}
-
-/// Where the text before a sign ends, without spaces.
-pub(super) fn without_spaces(text: View<'_>, sign: usize) -> usize {
-    let places = (0..sign).rev().take(MAX_SPACES);
-    sign - places.take_while(|at| is_space(text, *at, sign)).count()
 }
 
 /// The name before a sign, which ends at `end`, without the quote or bracket after it: empty where there is
@@ -157,49 +136,6 @@ fn is_indexed(text: &[u8]) -> bool {
         text = before;
     }
     text.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
-}
-
-/// Where the value behind a sign begins: with its quote where it has one. Of a list, its first value.
-fn value_start(view: View<'_>, sign: usize, sign_end: usize, is_spaced: bool) -> usize {
-    let text = view.bytes();
-    let after_spaces = |start| {
-        let spaces = (start..text.len()).take_while(|at| is_space(view, *at, sign)).count();
-        if is_spaced { start + spaces } else { start }
-    };
-    let start = after_spaces(sign_end);
-    if text.get(start) == Some(&b'[') {
-        let first = after_spaces(start + 1);
-        // Not `[token]`.
-        if text.get(first).is_some_and(|b| matches!(b, b'"' | b'\'' | b'-' | b'0'..=b'9')) {
-            return first;
-        }
-    }
-    start
-}
-
-/// Where the value begins behind a sign of a text whose value is named elsewhere, or is a name.
-pub(super) fn value_start_of(text: View<'_>, sign: usize) -> usize {
-    let is_spaced = text.bytes()[sign] == b':' || without_spaces(text, sign) < sign;
-    value_start(text, sign, sign_end(text, sign), is_spaced)
-}
-
-/// Where such a value ends if it is in quotes, else where it begins.
-pub(super) fn value_end(text: View<'_>, sign: usize) -> usize {
-    let start = value_start_of(text, sign);
-    match text.bytes().get(start) {
-        Some(quote @ (b'"' | b'\'')) => quote_end(text, start, *quote),
-        _ => start,
-    }
-}
-
-/// Where the quote that begins at this place ends, or the text.
-fn quote_end(text: View<'_>, start: usize, quote: u8) -> usize {
-    let opening = text.level(start);
-    let after = &text.bytes()[start + 1..];
-    memchr::memchr_iter(quote, after)
-        .map(|at| start + 1 + at)
-        .find(|at| text.level(*at).closes(opening))
-        .unwrap_or(text.bytes().len())
 }
 
 fn number_length(text: &[u8]) -> usize {

@@ -1,0 +1,68 @@
+//! What stands around a `=` or `:`: where the name before it ends, and where the value behind it lies.
+
+use super::view::View;
+
+/// More spaces between a name and the sign behind it than anyone writes.
+const MAX_SPACES: usize = 8;
+
+/// Whether there is a space at this place: behind or before a sign that is percent-encoded, a `+` that is
+/// not is one.
+pub(super) fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
+    let byte = text.bytes()[at];
+    byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
+}
+
+/// Where a sign ends: `=>` is one.
+pub(super) fn sign_end(text: View<'_>, at: usize) -> usize {
+    let is_arrow = text.bytes()[at..].starts_with(b"=>");
+    at + if is_arrow { 2 } else { 1 }
+}
+
+/// Where the text before a sign ends, without spaces.
+pub(super) fn without_spaces(text: View<'_>, sign: usize) -> usize {
+    let places = (0..sign).rev().take(MAX_SPACES);
+    sign - places.take_while(|at| is_space(text, *at, sign)).count()
+}
+
+/// Where the value behind a sign begins: with its quote where it has one. Of a list, its first value.
+pub(super) fn value_start(view: View<'_>, sign: usize, sign_end: usize, is_spaced: bool) -> usize {
+    let text = view.bytes();
+    let after_spaces = |start| {
+        let spaces = (start..text.len()).take_while(|at| is_space(view, *at, sign)).count();
+        if is_spaced { start + spaces } else { start }
+    };
+    let start = after_spaces(sign_end);
+    if text.get(start) == Some(&b'[') {
+        let first = after_spaces(start + 1);
+        // Not `[token]`.
+        if text.get(first).is_some_and(|b| matches!(b, b'"' | b'\'' | b'-' | b'0'..=b'9')) {
+            return first;
+        }
+    }
+    start
+}
+
+/// Where the value begins behind a sign of a text whose value is named elsewhere, or is a name.
+pub(super) fn value_start_of(text: View<'_>, sign: usize) -> usize {
+    let is_spaced = text.bytes()[sign] == b':' || without_spaces(text, sign) < sign;
+    value_start(text, sign, sign_end(text, sign), is_spaced)
+}
+
+/// Where such a value ends if it is in quotes, else where it begins.
+pub(super) fn value_end(text: View<'_>, sign: usize) -> usize {
+    let start = value_start_of(text, sign);
+    match text.bytes().get(start) {
+        Some(quote @ (b'"' | b'\'')) => quote_end(text, start, *quote),
+        _ => start,
+    }
+}
+
+/// Where the quote that begins at this place ends, or the text.
+pub(super) fn quote_end(text: View<'_>, start: usize, quote: u8) -> usize {
+    let opening = text.level(start);
+    let after = &text.bytes()[start + 1..];
+    memchr::memchr_iter(quote, after)
+        .map(|at| start + 1 + at)
+        .find(|at| text.level(*at).closes(opening))
+        .unwrap_or(text.bytes().len())
+}
