@@ -214,6 +214,9 @@ impl Engine {
     }
 }
 
+/// How long an engine that was started has to say that it is there.
+const GREETING: Duration = Duration::from_secs(30);
+
 /// The environment variable that says how much memory the engine may have, in MiB.
 const MEMORY_VARIABLE: &str = "CLICKMILL_SQL_MEMORY_MB";
 
@@ -255,8 +258,22 @@ impl Process {
         let (Some(input), Some(output)) = pipes else {
             return Err(failed(io::Error::other("it has no pipes")));
         };
-        let mut output = BufReader::new(output);
-        let hello = wire::read::<Hello>(&mut output).map_err(failed)?;
+        let (greeted, greeting) = sync_channel(1);
+        let greet = move || {
+            let mut output = BufReader::new(output);
+            let hello = wire::read::<Hello>(&mut output);
+            // Whoever has stopped to wait does not want to know.
+            let _ = greeted.send(hello.map(|hello| (hello, output)));
+        };
+        std::thread::Builder::new().spawn(greet).map_err(failed)?;
+        // One that finds no room for its threads may end in neither a greeting nor an exit.
+        let Ok(hello) = greeting.recv_timeout(GREETING) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let what = format!("it has said nothing for {} s", GREETING.as_secs());
+            return Err(failed(io::Error::other(what)));
+        };
+        let (hello, output) = hello.map_err(failed)?;
         match hello {
             Some((_, Hello { version: wire::VERSION }, _)) => {}
             Some((_, Hello { version }, _)) => {
@@ -274,7 +291,7 @@ impl Process {
             how: OnceLock::new(),
         });
         let reading = process.clone();
-        std::thread::spawn(move || reading.read(output));
+        std::thread::Builder::new().spawn(move || reading.read(output)).map_err(failed)?;
         Ok(process)
     }
 

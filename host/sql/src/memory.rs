@@ -14,17 +14,23 @@ pub(super) fn bound() -> u64 {
     let megabytes = named.unwrap_or_else(|| DEFAULT_MB.min(machine_mb() / 2).max(256));
     let bytes = megabytes << 20;
     let before = getrlimit(Resource::Data);
-    let current = Some(before.current.map_or(bytes, |current| current.min(bytes)));
+    // Whoever started it may have set less.
+    let bytes = before.current.map_or(bytes, |current| current.min(bytes));
     // Where the system refuses, the engine's own accounts still hold.
-    let _ = setrlimit(Resource::Data, Rlimit { current, ..before });
+    let _ = setrlimit(Resource::Data, Rlimit { current: Some(bytes), ..before });
     bytes
 }
 
-/// The machine's memory in MiB.
+/// The machine's memory in MiB, or what its container may have.
 fn machine_mb() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kilobytes =
         total.and_then(|total| total.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kilobytes.map_or(u64::MAX, |kilobytes| kilobytes >> 10)
+    let machine = kilobytes.map_or(u64::MAX, |kilobytes| kilobytes >> 10);
+    // Of control groups in their second and first version: `max`, or a very large number, is none.
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limits = limits.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let limits = limits.filter_map(|text| text.trim().parse::<u64>().ok());
+    limits.map(|bytes| bytes >> 20).fold(machine, u64::min)
 }

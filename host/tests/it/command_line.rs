@@ -1,8 +1,10 @@
 //! The command line: its help, its exit codes, and the README's own commands.
 
 use std::fmt::Write;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Scratch, root, talk};
+use crate::support::{Scratch, after, root, talk};
 
 #[test]
 fn help_says_what_each_verb_does_with_examples() {
@@ -109,6 +111,31 @@ fn where_nothing_was_loaded_no_load_is_listed() {
     let told = talk(&shown, &scratch);
     assert_eq!(shown.status.code(), Some(2), "{told}");
     assert!(told.contains("no load begins with `abcdef`"), "{told}");
+}
+
+#[test]
+fn an_engine_that_says_nothing_is_not_waited_for() {
+    let scratch = Scratch::new();
+    scratch.write("silent", "#!/bin/sh\nexec sleep 600\n");
+    let silent = scratch.path("silent");
+    std::fs::set_permissions(&silent, Permissions::from_mode(0o755)).unwrap();
+    let asked = scratch.command(&["query", "SELECT 1"]).env("CLICKMILL_SQL", &silent).output();
+    let asked = asked.unwrap();
+    let told = talk(&asked, &scratch);
+    assert_eq!(asked.status.code(), Some(3), "{told}");
+    assert!(told.contains("it has said nothing for 30 s"), "{told}");
+}
+
+#[test]
+fn a_query_has_as_much_memory_as_whoever_asks_may_have() {
+    let scratch = Scratch::new();
+    scratch.done(&["generate", "shop", "--rows", "1000", "--output", "shop.csv"]);
+    scratch.summary(&root().join("host/pipelines/batch.toml"), &["source.uri=shop.csv"]);
+    let table = "clickstream_analytics.clickstream_batch";
+    let query = format!("SELECT country, COUNT(*) AS n FROM {table} GROUP BY country");
+    let asked = scratch.command(&["query", &query]);
+    let asked = after("ulimit -d 250000", &asked).output().unwrap();
+    assert!(asked.status.success(), "{}", talk(&asked, &scratch));
 }
 
 #[test]
