@@ -56,14 +56,18 @@ export type Value =
 
 /** An exact number of at most 38 digits, 9 of them after the point. */
 export class Decimal {
-  /** The number that `scaled` is 1,000,000,000 times of. */
+  /** The number that `scaled` is 1,000,000,000 times of. Throws a TypeError where that is no BigInt. */
   constructor(scaled: bigint);
-  /** The number of a text such as `19.90`, or of an integer. Throws a RangeError where it has too many digits. */
+  /**
+   * The number of a text such as `19.90`, or of an integer. Throws a RangeError where it has too many digits, and for a
+   * number that may not be exact: one with a fraction, or beyond 2 ** 53.
+   */
   static of(value: string | Integer | Decimal): Decimal;
   /** The number times 1,000,000,000. */
   readonly scaled: bigint;
   plus(other: Decimal | string | Integer): Decimal;
   minus(other: Decimal | string | Integer): Decimal;
+  /** Throws a RangeError where the integer is a number with a fraction, or beyond 2 ** 53, or the product too great. */
   times(integer: Integer): Decimal;
   /** -1, 0 or 1. */
   compare(other: Decimal | string | Integer): number;
@@ -93,7 +97,7 @@ export class Problems extends Error {
 /**
  * One row of a batch. Fields of records are named by path: `user.email`. What is null is null; a column that is not
  * read, or of another type, is a TypeError. A column that the plugin writes and does not set keeps what was read, or is
- * null.
+ * null; a record keeps the fields that are announced.
  */
 export interface Row {
   /** The value of a column, whatever it is. */
@@ -125,8 +129,10 @@ export interface Row {
   readonly ingestTime: number;
   /**
    * Sets a column that `writes` announces. A record that is announced is set as a whole, with an object, and a list with
-   * an array. A field that is announced without its record is set by path; where that leads through a list, with an
-   * array that has a value for each element, in their order.
+   * an array, whose elements are not null and not left out. A field that the object leaves out is null. One that is not
+   * announced is a TypeError, and so is what has no fields by name, such as a Map. A field that is announced without its
+   * record is set by path; where that leads through a list, with an array that has a value for each element, in their
+   * order.
    */
   set(path: string, value: Value | undefined): void;
   /** Filters the row out: counted, not dead-lettered. */
@@ -149,7 +155,7 @@ export interface Batch {
   readonly raw: unknown;
   /** A column's values, one per row. */
   get(path: string): Value[];
-  /** Sets a column, a value for each row. */
+  /** Sets a column, with an array of a value for each row: what is left out is null. Another length is a TypeError. */
   set(path: string, values: (Value | undefined)[]): void;
   /** Refuses a row: see `reject`. */
   reject(row: number, code: string, message: string, column?: string): void;
@@ -168,7 +174,7 @@ export interface Definition<Config> {
   /**
    * The JSON Schema of the configuration, an object: its `properties`, which of them are `required`, and their
    * `description`s, which are its documentation. `type`, `enum`, `minimum`, `maximum`, `items`, `additionalProperties`
-   * and `default` are heeded.
+   * and `default` are heeded. An integer beyond 2 ** 53 would be rounded, and is refused but where `type` is `number`.
    */
   config?: object;
   /** Columns that it reads. Of a record all below it are. */

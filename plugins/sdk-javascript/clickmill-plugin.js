@@ -25,6 +25,7 @@ export function plugin(definition) {
       throw new TypeError(`\`${name}\` waits or yields: a plugin waits for nothing, its functions are not async`);
     }
   }
+  for (const key of ["lookups", "secrets"]) listed(key, definition[key]);
   const config = { type: "object", additionalProperties: false, ...definition.config };
   for (const secret of definition.secrets ?? []) {
     const name = secret.name ?? secret;
@@ -46,6 +47,12 @@ export function specs(columns = {}) {
   });
 }
 
+/** Names, unless they are a single text, which would be one for each of its letters. */
+function listed(key, names) {
+  if (typeof names === "string") throw new TypeError(`\`${key}\` is ${told(names)}, wanted an array of such`);
+  return names;
+}
+
 /** The configuration that a JSON text is, and what the plugin needs with it; throws `Problems`. */
 export function configure(own, config) {
   const problems = [];
@@ -56,7 +63,7 @@ export function configure(own, config) {
   const needs = {
     reads: specs(of(own.reads)),
     writes: specs(of(own.writes)),
-    lookups: [...of(own.lookups)],
+    lookups: [...listed("lookups", of(own.lookups))],
     multiplies: own.multiplies,
   };
   return { config: read, needs };

@@ -92,6 +92,14 @@ export function find(roots, path) {
 export const held = (object, name) =>
   Object.hasOwn(object, name) || !(name in Object.prototype) ? object[name] : undefined;
 
+/** Whether a value has fields by name. A Map, a Date or a list has none, and would be a record of nulls. */
+function isRecord(value) {
+  if (typeof value !== "object") return false;
+  const of = Object.getPrototypeOf(value);
+  if (of === Object.prototype || of === null) return true;
+  return !(Symbol.iterator in value) && Object.prototype.toString.call(value) === "[object Object]";
+}
+
 const parentOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
 const nameOf = (path) => path.slice(path.lastIndexOf(".") + 1);
 
@@ -113,10 +121,16 @@ class Node {
     if (this.offsets === null) return none ? null : this.one(value);
     if (none) return [];
     if (!Array.isArray(value)) throw this.unlike(value);
-    return value.map((element) => {
-      if (element === null || element === undefined) throw new TypeError(`\`${this.path}\` is a list: its elements are not null`);
-      return this.one(element);
-    });
+    const made = [];
+    // By number, since `map` would leave holes as they are.
+    for (let at = 0; at < value.length; at++) {
+      const element = value[at];
+      if (element === null || element === undefined) {
+        throw new TypeError(`\`${this.path}\` is a list: its elements are not null, as number ${at} is`);
+      }
+      made.push(this.one(element));
+    }
+    return made;
   }
 
   one(value) {
@@ -129,7 +143,7 @@ class Node {
   }
 
   record(value) {
-    if (typeof value !== "object" || Array.isArray(value)) throw this.unlike(value);
+    if (!isRecord(value)) throw this.unlike(value);
     for (const name of Object.keys(value)) {
       if (!this.fields.some((field) => field.name === name)) {
         throw new TypeError(`\`${this.path}.${name}\` is set but not announced: add it to \`writes\``);
@@ -194,6 +208,19 @@ export function bits(values) {
   return made;
 }
 
+/**
+ * What was read of a column that is written, where that is of the same type: of a record the fields that are announced
+ * and of the same type, since it is written without its others.
+ */
+function alike(read, node) {
+  if (read?.type !== node.type || (read.offsets === null) !== (node.offsets === null)) return undefined;
+  if (read.type !== "record") return read;
+  const fields = node.fields.map((field) => [field.name, alike(read.fields.get(field.name), field)]);
+  const kept = new Reader(read.column);
+  kept.fields = new Map(fields.filter(([, field]) => field !== undefined));
+  return kept;
+}
+
 /** A column that is written: one of the batch itself, or of a record of the batch that stays. */
 class Root {
   constructor(spec, writes, read, number) {
@@ -212,9 +239,7 @@ class Root {
       fields = record.fields;
     }
     this.inList = this.records.some((record) => record.offsets !== null);
-    const kept = fields.get(this.node.name);
-    const isSame = kept?.type === spec.dataType && (kept.offsets !== null) === spec.repeated;
-    this.kept = isSame ? kept : undefined;
+    this.kept = alike(fields.get(this.node.name), this.node);
     this.isFlat = this.records.length === 0 && !spec.repeated && spec.dataType !== "record";
   }
 
@@ -232,7 +257,7 @@ class Root {
       if (!Array.isArray(values) || values.length !== to - from) {
         throw new TypeError(`\`${this.path}\` lies in a list: set a list with a value for each of ${to - from} elements`);
       }
-      return values.map((element) => this.node.encode(element));
+      return Array.from(values, (element) => this.node.encode(element));
     }
     if (!none && !this.records.every((record) => record.isValid(row))) {
       throw new TypeError(`\`${this.path}\` is set where its record is null`);

@@ -18,13 +18,18 @@ export function readConfig(schema, value, path, problems) {
   if (types.length > 0 && !types.some((type) => isOf(type, value))) {
     return refuse(types.map((type) => NAMES[type] ?? type).join(" or "));
   }
+  // JSON has rounded such a one already; what is declared as a number may be rounded.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value) && !types.includes("number")) {
+    const told = `\`${path}\` is an integer beyond 2 ** 53, which would be rounded`;
+    return void problems.push(`${told}: wanted a smaller one, or a text where the plugin takes that`);
+  }
   if (schema.enum && !schema.enum.includes(value)) return refuse("one of " + schema.enum.map(told).join(", "));
   if (typeof value === "number") {
     if (value < schema.minimum) return refuse(`at least ${schema.minimum}`);
     if (value > schema.maximum) return refuse(`at most ${schema.maximum}`);
   }
   if (Array.isArray(value)) {
-    return schema.items ? value.map((one, at) => readConfig(schema.items, one, `${path}[${at}]`, problems)) : value;
+    return value.map((one, at) => readConfig(schema.items || {}, one, `${path}[${at}]`, problems));
   }
   return isOf("object", value) ? readFields(schema, value, path, problems) : value;
 }
@@ -39,7 +44,7 @@ function readFields({ properties = {}, required = [], additionalProperties = tru
       const known = Object.keys(properties).map((each) => `\`${each}\``).join(", ") || "none";
       problems.push(`unknown field \`${below(name)}\`, expected one of: ${known}`);
     } else {
-      made.set(name, schema === true ? one : readConfig(schema, one, below(name), problems));
+      made.set(name, readConfig(schema, one, below(name), problems));
     }
   }
   for (const [name, schema] of Object.entries(properties)) {

@@ -5,8 +5,20 @@ import { told } from "./errors.js";
 const ONE = 1_000_000_000n;
 const LIMIT = 10n ** 38n;
 
+/** An integer as a BigInt. A number beyond 2 ** 53 may have been rounded before it came here. */
+function exact(integer) {
+  if (typeof integer === "bigint") return integer;
+  if (!Number.isSafeInteger(integer)) {
+    throw new RangeError(`${told(integer)} is no exact integer: give a BigInt, or a whole number below 2 ** 53`);
+  }
+  return BigInt(integer);
+}
+
 export class Decimal {
   constructor(scaled) {
+    if (typeof scaled !== "bigint") {
+      throw new TypeError(`a Decimal is made of a BigInt, not of ${told(scaled)}: that is for \`Decimal.of\``);
+    }
     if (scaled <= -LIMIT || scaled >= LIMIT) throw new RangeError("a number of more than 38 digits");
     this.scaled = scaled;
     Object.freeze(this);
@@ -14,7 +26,7 @@ export class Decimal {
 
   static of(value) {
     if (value instanceof Decimal) return value;
-    if (typeof value === "bigint" || Number.isInteger(value)) return new Decimal(BigInt(value) * ONE);
+    if (typeof value === "bigint" || Number.isInteger(value)) return new Decimal(exact(value) * ONE);
     const parts = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,6}))?$/.exec(value);
     if (typeof value !== "string" || !parts || !(parts[2] || parts[3])) {
       throw new RangeError(`${told(value)} is no exact number: give its text`);
@@ -45,7 +57,7 @@ export class Decimal {
   }
 
   times(integer) {
-    return new Decimal(this.scaled * BigInt(integer));
+    return new Decimal(this.scaled * exact(integer));
   }
 
   compare(other) {

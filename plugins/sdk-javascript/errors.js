@@ -31,15 +31,20 @@ export function wrongType(value) {
 
 export function told(value) {
   if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "number") return String(value);
   let text;
   try {
     text = value instanceof Error ? String(value) : JSON.stringify(value);
   } catch {
     // It has a circle, or a BigInt in it.
   }
+  // What has nothing that JSON knows, such as a Map, is told by its class.
+  const kind = text === "{}" ? value.constructor?.name || value[Symbol.toStringTag] : undefined;
+  if (kind && kind !== "Object") return `a ${kind}`;
   text ??= String(value);
   return text.length > 80 ? text.slice(0, 79) + "…" : text;
 }
+
 /** An error, with the line of the plugin that it left from. */
 export function exception(error) {
   if (!(error instanceof Error)) return told(error);

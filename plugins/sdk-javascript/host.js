@@ -52,6 +52,7 @@ const known = new Map();
 
 export const lookup = {
   find(table, field, keys) {
+    if (!Array.isArray(keys)) throw new TypeError(`the keys of \`${table}\` are ${told(keys)}, wanted an array of them`);
     let column;
     try {
       column = host.lookup.find(table, field, texts(keys.map(bytesOf)));

@@ -1,7 +1,7 @@
 // Rows and batches: what a plugin reads and sets.
 
 import { find } from "./columns.js";
-import { Refusal, reject } from "./errors.js";
+import { Refusal, reject, told } from "./errors.js";
 
 /** What becomes of a row. */
 export class Made {
@@ -185,6 +185,10 @@ export class Batch {
     const root = this.#roots.get(path);
     if (root === undefined) {
       throw new TypeError(`\`${path}\` is set but not announced: add it to \`writes\`, or set its record`);
+    }
+    // A text and bytes have a length too, of letters and bytes.
+    if (!(Array.isArray(values) || ArrayBuffer.isView(values)) || values instanceof Uint8Array) {
+      throw new TypeError(`\`${path}\` is set to ${told(values)}, wanted an array with a value for each row`);
     }
     if (values.length !== this.length) {
       throw new TypeError(`\`${path}\` is set to ${values.length} values, wanted ${this.length}`);

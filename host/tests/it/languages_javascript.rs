@@ -224,18 +224,192 @@ test("a secret is a property of the configuration", () => {
   made({ secrets: ["key"], config: { properties: { key: { type: "string" } } } });
   configure(made({ secrets: ["key"], config: { additionalProperties: { type: "string" } } }), { key: "a" });
 });
+
+test("lookups and secrets are no text", () => {
+  assert.throws(() => made({ lookups: "countries" }), /`lookups` is "countries", wanted an array/);
+  assert.throws(() => configure(made({ lookups: () => "countries" })), /`lookups` is "countries", wanted an array/);
+  assert.throws(() => made({ secrets: "key" }), /`secrets` is "key", wanted an array/);
+});
+
+test("a configured integer that is rounded is refused by name", () => {
+  const properties = { id: { type: "integer" }, share: { type: "number" }, ids: {}, more: { type: "object" } };
+  const own = made({ config: { properties }, check: (config) => [JSON.stringify(config)] });
+  const told = (config) => {
+    try {
+      configure(own, config);
+    } catch (error) {
+      return error.problems;
+    }
+  };
+  const exact = { id: -(2 ** 53) + 1, share: 1e300, ids: [1, { a: 2 ** 53 - 1 }], more: { b: [null, 0.5] } };
+  assert.deepEqual(told(exact), [JSON.stringify(exact)]);
+  // As JSON has read 9007199254740993.
+  const rounded = 2 ** 53;
+  for (const [name, config] of [
+    ["id", { id: rounded }],
+    ["id", { id: -rounded }],
+    ["ids[1].a", { ids: [1, { a: rounded }] }],
+    ["more.b[0]", { more: { b: [rounded] } }],
+  ]) {
+    const [problem, ...others] = told(config);
+    assert.match(problem, /is an integer beyond 2 \*\* 53, which would be rounded/);
+    assert.ok(problem.startsWith(`\`${name}\` is`), problem);
+    assert.deepEqual(others, []);
+  }
+});
 "#;
 
-#[test]
-fn names_of_the_language_are_names_like_others() {
+/// Unit tests of values that are read and set.
+const VALUES: &str = r#"
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Decimal, lookup, plugin } from "./sdk/clickmill-plugin.js";
+import { run } from "./sdk/testing.js";
+
+const set = (path, value, { reads = {}, writes, fields, rows = [{}] }) =>
+  run(plugin({ reads, writes, row: (row) => row.set(path, value) }), rows, {}, { fields });
+
+test("an array has no holes where a list is wanted", () => {
+  for (const list of [[1, , 3], [1, undefined, 3], [1, null, 3]]) {
+    const { rejections } = set("sizes", list, { writes: { sizes: ["int64"] } });
+    assert.match(rejections[0].message, /`sizes` is a list: its elements are not null, as number 1 is/);
+  }
+});
+
+test("what is left out of a column is null", () => {
+  const own = plugin({ reads: {}, writes: { size: "int64" }, columns: (batch) => batch.set("size", [1, , undefined]) });
+  assert.deepEqual(run(own, [{}, {}, {}]).rows, [{ size: 1 }, { size: null }, { size: null }]);
+  const items = {
+    reads: { items: ["record"] },
+    writes: { "items.total": "int64" },
+    fields: { "items.price": "int64" },
+    rows: [{ items: [{ price: 1 }, { price: 2 }, { price: 3 }] }],
+  };
+  const { rows } = set("items.total", [4, , 6], items);
+  assert.deepEqual(rows, [{ items: [{ total: 4 }, { total: null }, { total: 6 }] }]);
+});
+
+test("what is no column is refused by name", () => {
+  const columns = (type, values) =>
+    run(plugin({ reads: {}, writes: { what: type }, columns: (batch) => batch.set("what", values) }), [{}, {}]);
+  const others = [new Uint8Array(2), new Map(), new Set([1, 2]), { length: 2 }, null, undefined, 5];
+  for (const [type, values] of [["text", "ab"], ...others.map((one) => ["int64", one])]) {
+    assert.throws(() => columns(type, values), /`what` is set to .+, wanted an array with a value for each row/);
+  }
+  assert.deepEqual(columns("float64", new Float64Array([0.5, 2])).rows, [{ what: 0.5 }, { what: 2 }]);
+  assert.throws(() => lookup.find("countries", "name", "29"), /the keys of `countries` are "29", wanted an array/);
+});
+
+test("what has no fields by name is no record", () => {
+  class Keys {
+    *[Symbol.iterator]() {}
+  }
+  const writes = { user: "record", "user.email": "text" };
+  for (const [value, told] of [
+    [new Map([["email", "a"]]), "a Map"],
+    [new Set(["email"]), "a Set"],
+    [new Keys(), "a Keys"],
+    [(function* () {})(), "a Generator"],
+    [Promise.resolve(), "a Promise"],
+    [new Date(0), '"1970-01-01T00:00:00.000Z"'],
+    [["email"], '["email"]'],
+    ["email", '"email"'],
+  ]) {
+    const { rejections } = set("user", value, { writes });
+    assert.ok(rejections[0].message.includes(`\`user\` is announced as record but set to ${told}`), rejections[0].message);
+  }
+  for (const value of [{ email: "a" }, Object.assign(Object.create(null), { email: "a" })]) {
+    assert.deepEqual(set("user", value, { writes }).rows, [{ user: { email: "a" } }]);
+  }
+});
+
+test("a record may be written with fewer fields", () => {
+  const own = plugin({
+    reads: { user: "record", items: ["record"] },
+    // The age is of another type than was read.
+    writes: {
+      ...{ user: "record", "user.email": "text", "user.age": "text" },
+      ...{ items: ["record"], "items.of": "record", "items.of.b": "text" },
+    },
+    row(row) {
+      if (row.record("user") === null) throw new Error("as asked");
+    },
+  });
+  const fields = {
+    ...{ "user.email": "text", "user.age": "int64" },
+    ...{ "items.size": "int64", "items.of": "record", "items.of.a": "text", "items.of.b": "text" },
+  };
+  const items = [{ size: 1, of: { a: "b", b: "c" } }, { size: 2 }];
+  const { rows, rejections } = run(own, [{ user: { email: "a", age: 3 }, items }, {}], {}, { fields });
+  assert.deepEqual(rows, [
+    { user: { email: "a", age: null }, items: [{ of: { b: "c" } }, { of: null }] },
+    { user: null, items: [] },
+  ]);
+  assert.deepEqual(Object.keys(rejections), ["1"]);
+});
+
+test("a field that is not announced is refused by name", () => {
+  const user = { email: "a", age: 3 };
+  const written = {
+    reads: { user: "record" },
+    writes: { user: "record", "user.email": "text" },
+    fields: { "user.email": "text", "user.age": "int64" },
+    rows: [{ user }],
+  };
+  for (const value of [{ emial: "b" }, { emial: undefined }, user]) {
+    const { rows, rejections } = set("user", value, written);
+    assert.deepEqual(rows, [{ user: { email: "a" } }]);
+    const name = Object.keys(value).at(-1);
+    assert.ok(rejections[0].message.includes(`\`user.${name}\` is set but not announced`), rejections[0].message);
+  }
+  const writes = { users: ["record"], "users.of": "record", "users.of.email": "text" };
+  const { rejections } = set("users", [{ of: { emial: "b" } }], { writes });
+  assert.match(rejections[0].message, /`users.of.emial` is set but not announced/);
+});
+
+test("an exact number is made of none that may be rounded", () => {
+  for (const value of [5, 0.5, "5", null, undefined]) {
+    assert.throws(() => new Decimal(value), /a Decimal is made of a BigInt, not of /);
+  }
+  const one = Decimal.of(1);
+  for (const value of [2 ** 53, -(2 ** 53), 1e21, 0.5, NaN, Infinity]) {
+    for (const made of [() => Decimal.of(value), () => one.plus(value), () => one.compare(value), () => one.times(value)]) {
+      assert.throws(made, (error) => error instanceof RangeError && error.message.startsWith(`${value} is no exact`));
+    }
+  }
+  for (const value of ["", "2", null, true]) assert.throws(() => one.times(value), /is no exact integer/);
+  for (const value of [2 ** 53 - 1, 1 - 2 ** 53, 2n ** 53n + 1n, 0]) {
+    assert.equal(String(Decimal.of(value)), String(value));
+    assert.equal(String(one.times(value)), String(value));
+  }
+  assert.equal(String(new Decimal(1n)), "0.000000001");
+});
+"#;
+
+/// Unit tests of the SDK pass natively, in a new project.
+fn pass_natively(test: &str, files: &[(&str, &str)]) {
     if on_path("node").is_none() {
-        return not_run("names_of_the_language_are_names_like_others", "node is not here");
+        return not_run(test, "node is not here");
     }
     let scratch = Scratch::new();
     scratch.done(&["plugin", "new", "ours", "--language", "javascript"]);
-    scratch.write("ours/names.test.js", NAMES_OF_THE_LANGUAGE);
-    scratch.write("ours/made.test.js", WHEN_IT_IS_MADE);
-    let mut test = Command::new("node");
-    test.args(["--test", "names.test.js", "made.test.js"]).current_dir(scratch.path("ours"));
-    succeeds(test);
+    let mut node = Command::new("node");
+    node.arg("--test").current_dir(scratch.path("ours"));
+    for (name, tests) in files {
+        scratch.write(&format!("ours/{name}"), tests);
+        node.arg(name);
+    }
+    succeeds(node);
+}
+
+#[test]
+fn names_of_the_language_are_names_like_others() {
+    let files = [("names.test.js", NAMES_OF_THE_LANGUAGE), ("made.test.js", WHEN_IT_IS_MADE)];
+    pass_natively("names_of_the_language_are_names_like_others", &files);
+}
+
+#[test]
+fn values_are_exact_or_refused_by_name() {
+    pass_natively("values_are_exact_or_refused_by_name", &[("values.test.js", VALUES)]);
 }

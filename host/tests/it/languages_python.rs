@@ -254,16 +254,136 @@ class Functions(unittest.TestCase):
 
         with self.assertRaisesRegex(TypeError, "declare `key: str` in its dataclass"):
             made(one, secrets=[Secret("key")])
+
+    def test_lookups_are_no_text(self):
+        def one(row): ...
+
+        with self.assertRaisesRegex(TypeError, "`lookups` is a text"):
+            made(one, lookups="countries")
+        with self.assertRaisesRegex(TypeError, "`lookups` is a text"):
+            testing.configure(made(one, lookups=lambda _: "countries"))
 "#;
+
+/// Unit tests of values that are read and set.
+const VALUES: &str = r#"
+import sys
+import unittest
+from decimal import Decimal
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "sdk"))
+
+from clickmill_plugin import DataType, lookup, plugin, testing  # noqa: E402
+
+USER = {"user": DataType.RECORD, "user.email": DataType.TEXT, "user.age": DataType.INT64}
+
+
+def setting(path, value, writes, reads=(), rows=({},)):
+    """What becomes of rows where a value is set."""
+    def over(row):
+        row[path] = value
+
+    fields = {field: kind for field, kind in USER.items() if "." in field}
+    return testing.run(plugin(reads=dict(reads), writes=writes)(over), rows, fields=fields if reads else None)
+
+
+class Values(unittest.TestCase):
+    def test_exact_numbers_are_written_plainly(self):
+        def over(row):
+            number = row.decimal("number")
+            row["told"] = f"{number} {number!s} {number:f} {number + 1}"
+
+        own = plugin(reads={"number": DataType.DECIMAL}, writes={"told": DataType.TEXT})(over)
+        for text, more in [
+            ("2000", "2001"), ("-1500", "-1499"), ("0", "1"), ("19.9", "20.9"), ("-0.0000001", "0.9999999"),
+            ("0.000000999", "1.000000999"), ("0.000001", "1.000001"), ("9" * 29, "1" + "0" * 29),
+        ]:
+            with self.subTest(text):
+                (row,) = testing.run(own, [{"number": Decimal(text)}]).rows
+                self.assertEqual(row["told"], f"{text} {text} {text} {more}")
+
+    def test_what_is_no_column_is_refused_by_name(self):
+        def columns(values, kind=DataType.TEXT):
+            def over(batch):
+                batch["what"] = values
+
+            return testing.run(plugin.columns(reads={}, writes={"what": kind})(over), [{}, {}])
+
+        for values in ["ab", b"ab", bytearray(2), memoryview(b"ab"), {"a": 1, "b": 2}, {"a", "b"}, {}.keys(), None, 5]:
+            with self.subTest(values), self.assertRaisesRegex(TypeError, "`what` is set to a .+, wanted a list"):
+                columns(values, DataType.TEXT if isinstance(values, str) else DataType.INT64)
+        for values in [["a", None], ("a", None), iter(["a", None]), (one for one in ["a", None])]:
+            self.assertEqual(columns(values).rows, [{"what": "a"}, {"what": None}])
+        with self.assertRaisesRegex(TypeError, "the keys of `countries` are a str"):
+            lookup.find("countries", "name", "29")
+
+    def test_a_float_is_no_integer_that_it_would_round(self):
+        floats = {"share": DataType.FLOAT64}
+        for value in [0.1, 2**53, -(2**70), 3]:
+            self.assertEqual(setting("share", value, floats).rows, [{"share": float(value)}])
+        for value, told in [
+            (2**53 + 1, "set to 9007199254740993, which no float is exactly"),
+            (-(2**53) - 1, "which no float is exactly"),
+            (10**400, "an integer beyond its range"),
+            (-(10**5000), "an integer beyond its range"),
+            (True, "set to True"),
+        ]:
+            refusal = setting("share", value, floats).rejections[0]
+            self.assertIn("`share` is announced as FLOAT64 but", refusal.message)
+            self.assertIn(told, refusal.message)
+
+    def test_a_record_may_be_written_with_fewer_fields(self):
+        def over(row):
+            if row["user"] is None:
+                raise ValueError("as asked")
+
+        fields = {"user.email": DataType.TEXT, "user.age": DataType.INT64, "items.size": DataType.INT64,
+                  "items.of": DataType.RECORD, "items.of.a": DataType.TEXT, "items.of.b": DataType.TEXT}
+        own = plugin(
+            reads={"user": DataType.RECORD, "items": [DataType.RECORD]},
+            # The age is of another type than was read.
+            writes={"user": DataType.RECORD, "user.email": DataType.TEXT, "user.age": DataType.TEXT,
+                    "items": [DataType.RECORD], "items.of": DataType.RECORD, "items.of.b": DataType.TEXT},
+        )(over)
+        given = {"user": {"email": "a", "age": 3}, "items": [{"size": 1, "of": {"a": "b", "b": "c"}}, {"size": 2}]}
+        output = testing.run(own, [given, {}], fields=fields)
+        self.assertEqual(output.rows, [
+            {"user": {"email": "a", "age": None}, "items": [{"of": {"b": "c"}}, {"of": None}]},
+            {"user": None, "items": []},
+        ])
+        self.assertEqual(list(output.rejections), [1])
+
+    def test_a_field_that_is_not_announced_is_refused_by_name(self):
+        writes = {"user": DataType.RECORD, "user.email": DataType.TEXT}
+        given = {"email": "a", "age": 3}
+        for value in [{"emial": "b"}, given]:
+            output = setting("user", value, writes, {"user": DataType.RECORD}, [{"user": given}])
+            self.assertEqual(output.rows, [{"user": {"email": "a"}}])
+            name = list(value)[-1]
+            self.assertIn(f"`user.{name}` is set but not announced", output.rejections[0].message)
+        lists = {"users": [DataType.RECORD], "users.of": DataType.RECORD, "users.of.email": DataType.TEXT}
+        refusal = setting("users", [{"of": {"emial": "b"}}], lists).rejections[0]
+        self.assertIn("`users.of.emial` is set but not announced", refusal.message)
+"#;
+
+/// Unit tests of the SDK pass natively, in a new project.
+fn passes_natively(name: &str, tests: &str) {
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "python"]);
+    scratch.write(&format!("ours/{name}.py"), tests);
+    let mut test = Command::new("python3");
+    test.args(["-B", "-m", "unittest", name]).current_dir(scratch.path("ours"));
+    succeeds(test);
+}
 
 #[test]
 fn what_would_refuse_each_row_is_told_when_a_plugin_is_made() {
-    let scratch = Scratch::new();
-    scratch.done(&["plugin", "new", "ours", "--language", "python"]);
-    scratch.write("ours/test_made.py", WHEN_IT_IS_MADE);
-    let mut test = Command::new("python3");
-    test.args(["-B", "-m", "unittest", "test_made"]).current_dir(scratch.path("ours"));
-    succeeds(test);
+    passes_natively("test_made", WHEN_IT_IS_MADE);
+}
+
+#[test]
+fn values_are_exact_or_refused_by_name() {
+    passes_natively("test_values", VALUES);
 }
 
 /// What asks for the time, or for chance, is told so, however it was imported.

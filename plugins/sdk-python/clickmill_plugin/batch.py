@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from .columns import Reader, Root, find
 from .host import types
 from .row import reject
-from .values import instant
+from .values import WrongType, instant
+
+# These can be walked too, by their letters, bytes or keys, which are nobody's rows.
+_NO_COLUMNS = (str, bytes, bytearray, memoryview, Mapping, Set)
 
 
 class Batch:
     """The rows of a call. `batch["country"]` is the list of a column's values, None where there is none, and
-    `batch["country"] = […]` sets them, a value for each row. A column that is not set keeps what was read.
+    `batch["country"] = […]` sets them, a value for each row; a text, bytes, a dict or a set are a TypeError. A column
+    that is not set keeps what was read.
 
     `raw` is the batch as the contract has it, its columns as offsets and bytes.
     """
@@ -39,6 +43,9 @@ class Batch:
         root = self._roots.get(path)
         if root is None:
             raise KeyError(f"`{path}` is set but not announced: add it to `writes`, or set its record")
+        if isinstance(values, _NO_COLUMNS) or not isinstance(values, Iterable):
+            told = f"`{path}` is set to a {type(values).__name__}"
+            raise WrongType(f"{told}, wanted a list with a value for each row")
         encoded = [root.encode(value, row) for row, value in enumerate(values)]
         if len(encoded) != len(self):
             raise ValueError(f"`{path}` is set to {len(encoded)} values, wanted {len(self)}")

@@ -207,6 +207,19 @@ def _values(data_type: DataType, values: list):
     return NUMBERS[data_type](numbers)
 
 
+def _alike(read: Reader | None, node: Node) -> Reader | None:
+    """What was read of a column that is written, where that is of the same type: of a record the fields that are
+    announced and of the same type, since it is written without its others."""
+    if read is None or read.data_type is not node.data_type or (read.offsets is None) is not (node.offsets is None):
+        return None
+    if node.data_type is not DataType.RECORD:
+        return read
+    alike = Reader(read.column)
+    fields = {name: _alike(read.fields.get(name), field) for name, field in node.fields.items()}
+    alike.fields = {name: field for name, field in fields.items() if field is not None}
+    return alike
+
+
 class Root:
     """A column that is written: one of the batch itself, or of a record of the batch that stays."""
 
@@ -224,9 +237,7 @@ class Root:
             self.records.append(fields[record])
             fields = fields[record].fields
         self.in_list = any(record.offsets is not None for record in self.records)
-        kept = fields.get(name)
-        is_same = kept is not None and kept.data_type is spec.data_type
-        self.kept = kept if is_same and (kept.offsets is not None) == spec.repeated else None
+        self.kept = _alike(fields.get(name), self.node)
         self._is_flat = not self.in_list and not spec.repeated and self.kept is not None
         self._is_flat = self._is_flat and spec.data_type is not DataType.RECORD
 

@@ -12,8 +12,10 @@ def find(table: str, field: str, keys: Iterable[str]) -> list[str | None]:
     """Field `field` of table `table` for each of `keys`, None where the table has no such key.
 
     One call to the host, so pass many keys at once. A KeyError says that the table is not granted, or has no
-    such field.
+    such field, a TypeError that the keys are a single text.
     """
+    if isinstance(keys, str):
+        raise TypeError(f"the keys of `{table}` are a str, wanted a list of them: `lookup.get` asks for one")
     try:
         column = host.lookup.find(table, field, texts([key.encode() for key in keys]))
     except host.Err as error:

@@ -60,7 +60,7 @@ class Plugin:
             return value(made) if callable(value) else value
 
         reads, writes = specs(own(self.reads)), specs(own(self.writes))
-        return made, types.Needs(reads, writes, list(own(self.lookups)), self.multiplies)
+        return made, types.Needs(reads, writes, names(own(self.lookups)), self.multiplies)
 
 
 def plugin(
@@ -93,8 +93,9 @@ def plugin(
         for columns in (reads, writes):
             if not callable(columns):
                 specs(columns)
+        tables = lookups if callable(lookups) else names(lookups)
         schema = configuration.schema(config)
-        own = (reads, writes, lookups, wanted, multiplies, _over_columns)
+        own = (reads, writes, tables, wanted, multiplies, _over_columns)
         return Plugin(function, *own, config, schema)
 
     return make
@@ -146,6 +147,13 @@ def specs(columns: Mapping[str, ColumnType]) -> list[types.ColumnSpec]:
         return types.ColumnSpec(path, of, repeated)
 
     return [spec(path, kind) for path, kind in columns.items()]
+
+
+def names(lookups: Iterable[str]) -> list[str]:
+    """Tables by name. A text would be one for each of its letters."""
+    if isinstance(lookups, str):
+        raise TypeError(f"`lookups` is a text, wanted a list, as in `[{lookups!r:.80}]`")
+    return list(lookups)
 
 
 _EXAMPLE = '`{"country": DataType.TEXT}`'

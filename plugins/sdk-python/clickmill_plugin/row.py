@@ -38,7 +38,8 @@ class Row:
     """One row of a batch. `row["country"]` is a value, None where there is none, and `row["country"] = "PL"` sets
     one. Fields of records are named by path: `row["user.email"]`. A record is a dict, a list a list.
 
-    A column that the plugin writes and does not set keeps what was read, or is None.
+    A column that the plugin writes and does not set keeps what was read, or is None; a record the fields that are
+    announced.
     """
 
     __slots__ = ("_found", "_ingest_time", "_multiplies", "_read", "_roots", "_row", "_set", "dropped", "rows")
@@ -167,9 +168,10 @@ class Row:
     def set(self, path: str, value: Any) -> None:
         """The same as `row[path] = value`.
 
-        A record that is announced is set as a whole, with a dict, and a list with a list. A field that is
-        announced without its record is set by path; where that leads through a list, with a list that has a
-        value for each element, in their order.
+        A record that is announced is set as a whole, with a dict, and a list with a list. A field that the dict
+        leaves out is None, and one that is not announced is a KeyError. A field that is announced without its
+        record is set by path; where that leads through a list, with a list that has a value for each element, in
+        their order.
         """
         self[path] = value
 

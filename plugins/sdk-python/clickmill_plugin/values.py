@@ -8,6 +8,9 @@
 | TIMESTAMP | datetime.datetime with a zone; what is read is in UTC |
 | JSON | str: the value's text |
 | RECORD | dict of the fields by name |
+
+FLOAT64 takes an int too, where a float is exactly that; `float(…)` rounds others. A DECIMAL that is read is written
+plainly by `str`, `2000` or `0.0000001`; one that is computed is by `f"{price:f}"`.
 """
 
 import _strptime  # noqa: F401  # `strptime` imports it when it is called, which is too late in a component
@@ -55,9 +58,17 @@ def _int64(value):
 
 
 def _float64(value):
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, float):
         return float(value)
-    raise WrongType(_told(value))
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WrongType(_told(value))
+    try:
+        made = float(value)
+    except OverflowError:
+        raise WrongType("an integer beyond its range") from None
+    if made != value:
+        raise WrongType(f"{_told(value)}, which no float is exactly: round it, with `float(…)`")
+    return made
 
 
 def _decimal(value):
@@ -118,6 +129,26 @@ def instant(micros: int) -> dt.datetime:
     return _EPOCH_UTC + dt.timedelta(microseconds=micros)
 
 
+class _Small(Decimal):
+    """A number that Python writes with an exponent, whatever its digits: `1E-7`. This one is written plainly."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return super().__format__("f")
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec or "f")
+
+
+def _decimal_of(scaled):
+    # One that is whole is not normalized: that writes 2000 as `2E+3`.
+    if scaled % _SCALE == 0:
+        return Decimal(scaled // _SCALE)
+    made = Decimal(scaled).scaleb(-9, _EXACT).normalize(_EXACT)
+    return _Small(made) if -1000 < scaled < 1000 else made
+
+
 def _time_of(micros):
     seconds, micros = divmod(micros, 1_000_000)
     return dt.time(seconds // 3600, seconds // 60 % 60, seconds % 60, micros)
@@ -145,7 +176,7 @@ DECODE = {
     DataType.BOOLEAN: bool,
     DataType.INT64: _same,
     DataType.FLOAT64: _same,
-    DataType.DECIMAL: lambda scaled: Decimal(scaled).scaleb(-9, _EXACT).normalize(_EXACT),
+    DataType.DECIMAL: _decimal_of,
     DataType.DATE: lambda days: dt.date.fromordinal(days + _DAY_0),
     DataType.TIME: _time_of,
     DataType.DATETIME: lambda micros: _EPOCH + dt.timedelta(microseconds=micros),
