@@ -344,6 +344,28 @@ fn a_watched_pipeline_file_is_taken_up_once_it_is_whole_and_a_restart_goes_on_wi
     assert_eq!(live.end()["plugin_set"], history[1]["plugin_set"]);
 }
 
+/// As a ConfigMap is refreshed: the same text in a new file.
+#[test]
+fn a_watched_pipeline_file_whose_stages_were_taken_back_is_left_until_its_text_is_another() {
+    let scratch = Scratch::new();
+    let file = File::new(&scratch);
+    let watch = ["--watch", "--set", "swap.watch_interval_secs=0.1"];
+    let live = Live::start(&scratch, &file.path, &[&FAST[..], &watch].concat());
+    live.wait_for_rows(1, 1000);
+    let all = ["parse", "enrich", "mask", "validate", "late"];
+    file.write(&all);
+    wait_until("the stages", || live.history().len() == 2);
+    live.wait_for_rows(2, 1000);
+    scratch.done(&["plugin", "rollback", "--admin", &live.admin]);
+    file.write(&all);
+    wait_until("a word", || live.talk().contains("holds what was taken up before and is left"));
+    assert_eq!(live.history().len(), 3, "{}", live.talk());
+    file.save(&format!("{}\n# once more\n", file.text(&all)));
+    wait_until("the stages again", || live.history().len() == 4);
+    assert_eq!(stages(&live.history()[3]), all);
+    live.end();
+}
+
 /// As where a new stage's plugin does not compile yet.
 #[test]
 fn a_watched_pipeline_file_that_was_refused_is_taken_up_once_its_component_is_mended() {

@@ -444,6 +444,38 @@ fn a_watched_component_is_taken_up_when_it_changes() {
     live.end();
 }
 
+/// As a volume does that is mounted anew, and a copy over itself.
+#[test]
+fn a_watched_component_that_was_taken_back_comes_again_with_other_bytes_only() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("drop");
+    std::fs::create_dir_all(&folder).unwrap();
+    let watch = format!("swap.watch={}", folder.display());
+    let fast = ["--set", &watch, "--set", "swap.watch_interval_secs=0.1"];
+    let live = Live::start(&scratch, &clicks(), &[&FAST[..], &fast].concat());
+    live.wait_for_rows(1, 1000);
+    let put = |bytes: &[u8]| {
+        std::fs::write(scratch.path("mask.new"), bytes).unwrap();
+        std::fs::rename(scratch.path("mask.new"), folder.join("mask.wasm")).unwrap();
+    };
+    let (first, second) =
+        (std::fs::read(component("plugins/mask")).unwrap(), another("plugins/mask"));
+    put(&second);
+    wait_until("a swap", || live.history().len() == 2);
+    live.wait_for_rows(2, 1000);
+    scratch.done(&["plugin", "rollback", "--admin", &live.admin]);
+    put(&second);
+    wait_until("a word", || live.talk().contains("holds what was taken up before and is left"));
+    assert_eq!(live.history().len(), 3, "{}", live.talk());
+    // Whoever puts the first there means the second by the next.
+    put(&first);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    put(&second);
+    wait_until("another swap", || live.history().len() == 4);
+    assert_eq!(live.history()[3]["actor"], "watch");
+    live.end();
+}
+
 #[test]
 fn an_object_is_loaded_by_one_set_and_a_swap_counts_from_the_next_object() {
     let scratch = Scratch::new();

@@ -148,7 +148,9 @@ pub enum SwapRefused {
         different: Vec<String>,
     },
     /// There is no version to go back to.
-    #[error("there is no version before the one that runs: name a plugin set to go to")]
+    #[error(
+        "there is no version before the one that runs, or it ran before this process began: `clickmill plugin rollback --to PLUGIN_SET` goes to any that ran, and the table `plugin_sets` has them"
+    )]
     NothingBefore,
     /// A plugin set that ran before can't be made again.
     #[error(transparent)]

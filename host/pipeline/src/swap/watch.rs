@@ -5,22 +5,26 @@
 //!
 //! What changes is noticed by looking again and again: that works for every kind of place. A change that
 //! is refused is not tried again until the next change, unless it was refused only since something else was
-//! taken up or taken back meanwhile. A pipeline file that is refused changes with the components that it names:
+//! taken up or taken back meanwhile. What was taken up once is not taken up again until its bytes are others: a
+//! volume that is mounted anew, or a file that is copied over itself, brings nothing back that an operator or a
+//! rule has taken back. A pipeline file that is refused changes with the components that it names:
 //! one may not compile yet, or fail its golden cases.
 
+mod changed;
 mod place;
 mod seen;
+mod taken;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
+use changed::{Changed, Content};
 use place::{LookupPlace, Place, stages};
 use seen::{Seen, state_of, state_of_component};
+use taken::Taken;
 
 use super::gate::SwapRefused;
 use super::reload::Reload;
@@ -31,8 +35,8 @@ use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
 use clickmill_config::{Pipeline, PipelineFile};
 use clickmill_core::{Digest, causes, store};
-use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
+use clickmill_sandbox::build;
+use clickmill_sandbox::{Change, Engine, LookupFile};
 
 /// What a pipeline file names that was refused: components, each in the state in which it was tried.
 type Awaited = Vec<(PathBuf, Option<String>)>;
@@ -110,12 +114,15 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
     let interval = config.watch_interval;
     let watcher = Watcher(watched);
     let mut seen = Seen::default();
+    let mut taken = Taken::default();
     if at_start == AtStart::IsTakenUp {
         let mut there = watcher.changed(fixed.iter(), &mut seen, &Awaited::new(), true);
         there.retain(|changed| matches!(changed, Changed::Object { .. }));
-        watcher.take_up(there, || true);
+        watcher.take_up(there, &mut taken, || true);
     }
     threads.spawn("watch", move |end| {
+        // Before it is looked at: what changes from now on is another.
+        watcher.note_start(&fixed, all, &mut taken);
         let mut changed = |awaited: &Awaited, first: bool| {
             let of_stages = stages(&watcher.0.slot().current().reading.plugins, all);
             let places = fixed.iter().chain(&of_stages);
@@ -129,7 +136,8 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
         }
         loop {
             if !found.is_empty() {
-                let of_file = watcher.take_up(found, || !end.comes_within(Duration::ZERO));
+                let goes_on = || !end.comes_within(Duration::ZERO);
+                let of_file = watcher.take_up(found, &mut taken, goes_on);
                 awaited = of_file.unwrap_or(awaited);
             }
             if end.comes_within(interval) {
@@ -140,13 +148,26 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
     });
 }
 
-/// Something that has changed.
-enum Changed {
-    Pipeline(PipelineFile),
-    File { stage: String, path: PathBuf },
-    Crate { stage: String, folder: PathBuf },
-    Lookup(LookupPlace),
-    Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
+/// Says that a place has again what was last taken up from it, which something else has replaced since.
+fn tell_left(place: &str) {
+    tracing::info!(
+        place,
+        "holds what was taken up before and is left: `clickmill plugin swap` takes it up again"
+    );
+}
+
+/// Says of a lookup table that it has changed.
+fn tell(Change { stage, lookups, .. }: &Change) {
+    for LookupFile { table, path, .. } in lookups {
+        let path = path.display();
+        tracing::warn!(
+            stage,
+            table,
+            %path,
+            "a lookup table has changed and what was read before is still asked: \
+             `clickmill plugin swap --lookup STAGE.TABLE=FILE` takes it up, and so does `watch = true`"
+        );
+    }
 }
 
 /// A request of nobody but the watch.
@@ -174,41 +195,28 @@ impl<W: Watched> Watcher<W> {
     ) -> Vec<Changed> {
         let mut changed = Vec::new();
         for place in places {
-            match place {
+            let is_another = match place {
                 Place::Pipeline(file) => {
                     let text = file.text().map(|text| Digest::of(text.as_bytes()));
-                    // Touched, it is tried again: what it names may be there by now.
+                    // Touched, one that was refused is tried again: what it names may be there by now.
                     let state = format!("{:?} {text:?}", state_of(&file.path));
                     let has_settled = seen.has_settled("pipeline file", state);
                     let is_another = |(path, tried): &(PathBuf, Option<String>)| {
                         state_of_component(path) != *tried
                     };
-                    if has_settled || first || awaited.iter().any(is_another) {
-                        changed.push(Changed::Pipeline(file.clone()));
-                    }
+                    has_settled || first || awaited.iter().any(is_another)
                 }
-                Place::File { stage, path } => {
-                    if let Some(state) = state_of(path)
-                        && seen.is_another(&format!("{stage} {}", path.display()), state)
-                    {
-                        changed.push(Changed::File { stage: stage.clone(), path: path.clone() });
-                    }
-                }
+                Place::File { stage, path } => state_of(path).is_some_and(|state| {
+                    seen.is_another(&format!("{stage} {}", path.display()), state)
+                }),
                 Place::Crate { stage, folder } => {
                     let state = format!("{:?}", build::last_change(folder));
-                    if seen.is_another(&format!("{stage} {}", folder.display()), state) {
-                        let folder = folder.clone();
-                        changed.push(Changed::Crate { stage: stage.clone(), folder });
-                    }
+                    seen.is_another(&format!("{stage} {}", folder.display()), state)
                 }
-                Place::Lookup(place) => {
-                    let name = format!("lookup {}.{}", place.stage, place.table);
-                    if let Some(state) = state_of(&place.path)
-                        && seen.has_settled(&name, state)
-                    {
-                        changed.push(Changed::Lookup(place.clone()));
-                    }
-                }
+                Place::Lookup(LookupPlace { stage, table, path, .. }) => state_of(path)
+                    .is_some_and(|state| {
+                        seen.has_settled(&format!("lookup {stage}.{table}"), state)
+                    }),
                 Place::Prefix { store, prefix } => {
                     let listed = store.list(Some(prefix)).try_collect::<Vec<_>>();
                     let objects = match self.0.runtime().block_on(listed) {
@@ -233,7 +241,11 @@ impl<W: Watched> Watcher<W> {
                             changed.push(Changed::Object { stage, store, path: object.location });
                         }
                     }
+                    false
                 }
+            };
+            if is_another {
+                changed.extend(Changed::of(place));
             }
         }
         changed
@@ -241,61 +253,119 @@ impl<W: Watched> Watcher<W> {
 
     /// Swaps all of it at once, against what runs by then. Where the pipeline file is among it, returns what that
     /// waits for.
-    fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) -> Option<Awaited> {
+    fn take_up(
+        &self,
+        changed: Vec<Changed>,
+        taken: &mut Taken,
+        goes_on: impl Fn() -> bool,
+    ) -> Option<Awaited> {
         let mut awaited = None;
         let mut request = of_watch();
+        let mut asked = Vec::new();
         for changed in changed {
+            let place = changed.place();
             if let Changed::Pipeline(file) = &changed {
-                awaited = Some(self.take_file(file, &goes_on));
+                awaited = Some(self.take_file(file, place, taken, &goes_on));
                 continue;
             }
-            let (change, golden) = match self.read(changed) {
-                Ok(Some(read)) => read,
+            let only_told = matches!(&changed, Changed::Lookup(place) if !place.watched);
+            let Content { change, golden, digest } = match changed
+                .read(self.0.engine(), self.0.runtime())
+            {
+                Ok(Some(content)) => content,
                 Ok(None) => continue,
                 Err(error) => {
                     tracing::warn!(error, "a change is not taken up, what ran before still runs");
                     continue;
                 }
             };
-            let digest = change.component.as_ref().map(|component| Digest::of(&component.bytes));
-            if digest.is_none() {
-                request.changes.push(change);
-                continue;
-            }
-            let running = self.0.slot().current();
-            let mut made =
-                running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
             // What runs already is left, and so are its cases.
-            if made.any(|made| Some(&made.component) == digest.as_ref()) {
-                continue;
+            if self.runs(&change, &digest) {
+                taken.note(place, digest);
+            } else if only_told {
+                tell(&change);
+            } else if taken.is(&place, &digest) {
+                tell_left(&place);
+            } else {
+                asked.push((place, digest));
+                request
+                    .golden
+                    .extend(golden.into_iter().map(|golden| (change.stage.clone(), golden)));
+                request.changes.push(change);
             }
-            request.golden.extend(golden.into_iter().map(|golden| (change.stage.clone(), golden)));
-            request.changes.push(change);
         }
         // A stage may have gone with the pipeline file.
         let running = self.0.slot().current();
         request.changes.retain(|change| running.library.stage_names().any(|s| s == change.stage));
         request.golden.retain(|(stage, _)| running.library.stage_names().any(|s| s == stage));
-        if !request.changes.is_empty() {
-            // What is refused is told where it is.
-            let _ = self.swap_at_last(&request, &goes_on);
+        // What is refused is told where it is.
+        if !request.changes.is_empty() && self.swap_at_last(&request, &goes_on).is_ok() {
+            asked.into_iter().for_each(|(place, digest)| taken.note(place, digest));
         }
         awaited
     }
 
+    /// Whether the stage has it already.
+    fn runs(&self, change: &Change, digest: &Digest) -> bool {
+        let running = self.0.slot().current();
+        let mut stages =
+            running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
+        match change.lookups.first() {
+            None => stages.any(|made| made.component == *digest),
+            Some(file) => stages
+                .flat_map(|made| &made.lookups)
+                .any(|made| made.table == file.table && made.digest == *digest),
+        }
+    }
+
+    /// Notes what there is. What cannot be read, or has to be built first, is left; the pipeline file is noted
+    /// with what it says.
+    fn note_start(&self, fixed: &[Place], all: bool, taken: &mut Taken) {
+        let of_stages = stages(&self.0.slot().current().reading.plugins, all);
+        let is_crate = |place: &&Place| matches!(place, Place::Crate { .. });
+        let places = fixed.iter().chain(of_stages.iter().filter(|place| !is_crate(place)));
+        let mut nothing_seen = Seen::default();
+        let files = places.clone().filter_map(Changed::of);
+        let objects = self.changed(places, &mut nothing_seen, &Awaited::new(), true);
+        let objects = objects.into_iter().filter(|c| matches!(c, Changed::Object { .. }));
+        for changed in files.chain(objects) {
+            let place = changed.place();
+            if let Ok(Some(content)) = changed.read(self.0.engine(), self.0.runtime()) {
+                taken.note(place, content.digest);
+            }
+        }
+    }
+
     /// Has the stages of the pipeline file taken up, where they are others. Returns what it waits for then.
-    fn take_file(&self, file: &PipelineFile, goes_on: &impl Fn() -> bool) -> Awaited {
+    fn take_file(
+        &self,
+        file: &PipelineFile,
+        place: String,
+        taken: &mut Taken,
+        goes_on: &impl Fn() -> bool,
+    ) -> Awaited {
         // One that can't be read is told there where it is refused.
-        let pipeline = file.read().ok().map(|(pipeline, _)| pipeline);
-        if pipeline.as_ref().is_some_and(|pipeline| !self.has_other_stages(pipeline)) {
-            return Awaited::new();
+        let read = file.read().ok();
+        if let Some((pipeline, text)) = &read {
+            if !self.has_other_stages(pipeline) {
+                taken.note(place, text.clone());
+                return Awaited::new();
+            }
+            if taken.is(&place, text) {
+                tell_left(&place);
+                return Awaited::new();
+            }
         }
         // What is saved while it is built may be in it or not.
-        let named = pipeline.as_ref().map(named).unwrap_or_default();
+        let named = read.as_ref().map(|(pipeline, _)| named(pipeline)).unwrap_or_default();
         let reload = Some(Reload::default());
         match self.swap_at_last(&Request { reload, ..of_watch() }, goes_on) {
+            Ok(()) => {
+                read.into_iter().for_each(|(_, text)| taken.note(place.clone(), text));
+                Awaited::new()
+            }
             // No component mends that.
-            Ok(()) | Err(SwapRefused::Restart { .. }) => Awaited::new(),
+            Err(SwapRefused::Restart { .. }) => Awaited::new(),
             Err(_) => named,
         }
     }
@@ -323,62 +393,5 @@ impl<W: Watched> Watcher<W> {
             self.0.slot().reads_as(&running.reading);
         }
         !is_same || !self.0.pipeline().differs(pipeline).is_empty()
-    }
-
-    /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
-    fn read(&self, changed: Changed) -> Result<Option<(Change, Vec<Golden>)>, String> {
-        let max_bytes = self.0.engine().limits().max_bytes;
-        let of_file =
-            |path: &Path| NewComponent::read(path, max_bytes).map_err(|error| causes(&error));
-        let (stage, component, golden) = match changed {
-            Changed::Pipeline(_) => return Ok(None),
-            Changed::File { stage, path } => {
-                let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-                (stage, of_file(&path)?, Golden::beside(&folder))
-            }
-            Changed::Crate { stage, folder } => {
-                let built = build::build(&folder, Freshness::Sources, Install::Never);
-                let path = built.map_err(|error| causes(&error))?;
-                (stage, of_file(&path)?, Golden::beside(&folder))
-            }
-            Changed::Lookup(place) => {
-                let change = self.read_lookup(place)?;
-                return Ok(change.map(|change| (change, Vec::new())));
-            }
-            Changed::Object { stage, store, path } => {
-                let failed =
-                    |error: FetchError| format!("cannot read `{path}`: {}", causes(&error));
-                let named = PathBuf::from(path.to_string());
-                let got = NewComponent::get(&*store, &path, named, max_bytes);
-                let got = self.0.runtime().block_on(got);
-                (stage, got.map_err(failed)?, Ok(Vec::new()))
-            }
-        };
-        let golden = golden.map_err(|error| causes(&error))?;
-        Ok(Some((Change { stage, component: Some(component), ..Change::default() }, golden)))
-    }
-
-    fn read_lookup(&self, place: LookupPlace) -> Result<Option<Change>, String> {
-        let LookupPlace { stage, table, path, watched } = place;
-        let file = LookupFile::read(&table, &path).map_err(|error| causes(&error))?;
-        let digest = file.digest().clone();
-        let running = self.0.slot().current();
-        let mut stages = running.record.set.stages.iter().filter(|made| made.stage == *stage);
-        let mut lookups = stages.by_ref().flat_map(|made| &made.lookups);
-        if lookups.any(|made| made.table == table && made.digest == digest) {
-            return Ok(None);
-        }
-        if !watched {
-            let path = path.display();
-            tracing::warn!(
-                stage,
-                table,
-                %path,
-                "a lookup table has changed and what was read before is still asked: \
-                 `clickmill plugin swap --lookup STAGE.TABLE=FILE` takes it up, and so does `watch = true`"
-            );
-            return Ok(None);
-        }
-        Ok(Some(Change { stage, lookups: vec![file], ..Change::default() }))
     }
 }
