@@ -201,7 +201,12 @@ impl Swaps {
         if to.is_some() || first {
             self.alone("clickmill fleet rollback")?;
         }
-        self.back(to, actor, note)
+        let back = self.back(to, actor, note);
+        if let Err(SwapRefused::NothingBefore) = back {
+            // What ran before this process began is in the fleet's log.
+            self.alone("clickmill fleet rollback")?;
+        }
+        back
     }
 
     /// The same, whoever else has to.

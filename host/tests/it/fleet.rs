@@ -223,6 +223,19 @@ fn all_take_a_set_up_and_one_rollback_is_everyones_though_answers_are_lost() {
     commits_and_goes_back(&Fleet::in_cloud_storage(&storage));
 }
 
+/// As a folder is listed while files come and go, and as one is removed before who has listed it reads it.
+#[test]
+fn nobody_is_left_out_while_a_sign_of_life_takes_the_place_of_another() {
+    let mut fleet = Fleet::new("fleets");
+    fleet.set.extend(["--set".to_owned(), "swap.fleet_interval_secs=0.1".to_owned()]);
+    let replicas = [fleet.replica(), fleet.replica()];
+    for _ in 0..150 {
+        let status = fleet.done("status", &[]);
+        assert_eq!(status["replicas"].as_array().map(Vec::len), Some(2), "{status:#}");
+    }
+    replicas.into_iter().for_each(end);
+}
+
 #[test]
 fn one_refusal_leaves_all() {
     let fleet = Fleet::new("fleet");

@@ -222,8 +222,8 @@ impl Place {
 
     /// The newest sign of life of each replica.
     pub(crate) fn signs(&self) -> Result<BTreeMap<String, Sign>, FleetError> {
-        // Of a replica there are two while it writes one.
-        let listed = self.runtime.block_on(self.list(&lives_path(), 2 * MAX_REPLICAS))?;
+        // Of a replica there are three while it writes one.
+        let listed = self.runtime.block_on(self.list(&lives_path(), 3 * MAX_REPLICAS))?;
         let mut signs = BTreeMap::<String, Sign>::new();
         for (name, at) in listed {
             let Some((replica, number)) = life_of(&name) else { continue };
@@ -268,6 +268,16 @@ impl Place {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(self.failed(format!("remove `{path}`"), source)),
         }
+    }
+
+    /// Removes all signs of life of a replica, the newest last: until then none of the others is taken for it.
+    pub(crate) fn forget_all(&self, replica: &str) -> Result<(), FleetError> {
+        let listed = self.runtime.block_on(self.list(&lives_path(), 3 * MAX_REPLICAS))?;
+        let signs = listed.iter().filter_map(|(name, _)| life_of(name));
+        let mut numbers: Vec<u64> =
+            signs.filter(|(name, _)| *name == replica).map(|(_, number)| number).collect();
+        numbers.sort_unstable();
+        numbers.into_iter().try_for_each(|number| self.forget(replica, number))
     }
 
     fn create<T: Object>(&self, path: &Path, object: T) -> Result<bool, FleetError> {
@@ -500,10 +510,10 @@ mod tests {
         assert_eq!(place.lives(&signs).expect("lives").len(), 2);
         let listed = store.list(Some(&lives_path())).try_collect::<Vec<_>>();
         assert_eq!(runtime.block_on(listed).expect("listed").len(), 4);
-        place.forget("a", 1).expect("forgotten");
-        place.forget("a", 2).expect("forgotten");
-        place.forget("a", 3).expect("forgotten");
-        place.forget("a", 3).expect("as often as one likes");
+        place.forget("b", 1).expect("forgotten");
+        place.forget("b", 1).expect("as often as one likes");
         assert_eq!(place.signs().expect("signs").len(), 1);
+        place.forget_all("a").expect("forgotten");
+        assert!(place.signs().expect("signs").is_empty());
     }
 }

@@ -42,8 +42,9 @@ pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
             match signs.place.live(&signs.name, number, life(&alive, &signs, &since)) {
                 Ok(()) => {
                     is_told = false;
-                    // Few at a time: the next sign is due.
-                    let last = number.min(oldest + SIGNS_REMOVED);
+                    // Few at a time: the next sign is due. The one before it stays, for who has listed it and
+                    // not read it yet, and for who lists a folder while files come and go.
+                    let last = (number - 1).min(oldest + SIGNS_REMOVED);
                     while oldest < last {
                         if let Err(error) = signs.place.forget(&signs.name, oldest) {
                             tracing::debug!(error = causes(&error), "an old sign of life stays");
@@ -192,8 +193,8 @@ impl Replica {
         }
         let gone = self.context.pipeline.swap.fleet_interval * GONE_AFTER;
         let (mut live, forgotten) = self.sightings.see(place.signs()?, Instant::now(), gone);
-        for (name, number) in forgotten.into_iter().filter(|(name, _)| *name != self.member.name) {
-            place.forget(&name, number)?;
+        for name in forgotten.into_iter().filter(|name| *name != self.member.name) {
+            place.forget_all(&name)?;
         }
         live.insert(self.member.name.clone());
         Ok(live)
@@ -375,13 +376,13 @@ struct Sightings {
 }
 
 impl Sightings {
-    /// Who is live, and whose last sign of life is to be removed.
+    /// Who is live, and whose signs of life are to be removed.
     fn see(
         &mut self,
         signs: BTreeMap<String, Sign>,
         now: Instant,
         gone: Duration,
-    ) -> (BTreeSet<String>, Vec<(String, u64)>) {
+    ) -> (BTreeSet<String>, Vec<String>) {
         self.seen.retain(|name, _| signs.contains_key(name));
         let (mut live, mut forgotten) = (BTreeSet::new(), Vec::new());
         for (name, sign) in signs {
@@ -394,7 +395,7 @@ impl Sightings {
             if silent < gone {
                 live.insert(name);
             } else if silent >= FORGOTTEN_AFTER {
-                forgotten.push((name, sign.number));
+                forgotten.push(name);
             }
         }
         (live, forgotten)
@@ -426,6 +427,6 @@ mod tests {
         assert_eq!(see(7, &[("a", 6), ("b", 4)]).0, "b");
         // It ended, and what is left of another is removed after an hour.
         assert_eq!(see(8, &[("b", 4)]).0, "b");
-        assert_eq!(see(3608, &[("b", 4), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 4)]));
+        assert_eq!(see(3608, &[("b", 4), ("c", 1)]), ("c".to_owned(), vec!["b".to_owned()]));
     }
 }
