@@ -60,7 +60,12 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         toml::Value::String(path)
             if PATH_KEYS.contains(last) && !is_none(last, &path) && !path.contains("://") =>
         {
-            let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
+            let absolute = std::path::absolute(&path).map_err(|_| match &*path {
+                "" => refuse("the path is empty"),
+                _ => refuse(
+                    "the folder that this runs in cannot be found, and the path begins there",
+                ),
+            })?;
             toml::Value::String(absolute.to_string_lossy().into_owned())
         }
         other => other,

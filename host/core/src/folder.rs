@@ -40,17 +40,18 @@ pub fn open(uri: &str) -> std::result::Result<(Arc<dyn ObjectStore>, Option<Path
 /// The absolute path of a URI on a disk. What comes before `://` is a scheme only where it looks like
 /// one: paths may hold anything.
 fn on_disk(uri: &str) -> std::result::Result<PathBuf, StoreError> {
-    let unknown = || StoreError::Uri { uri: uri.to_owned() };
     let is_scheme = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
     let path = match uri.split_once("://") {
         Some(("file", path)) => path,
-        Some((scheme, _)) if is_scheme(scheme) => return Err(unknown()),
+        Some((scheme, _)) if is_scheme(scheme) => {
+            return Err(StoreError::Uri { uri: uri.to_owned() });
+        }
         Some(_) | None => uri,
     };
-    std::path::absolute(path).map_err(|_| unknown())
+    store::absolute(uri, path)
 }
 
 /// Moves a damaged object out of everybody's way, to a name that ends in `.damaged`, and returns that

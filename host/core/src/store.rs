@@ -1,7 +1,9 @@
 //! Object stores by URI: a disk or Cloud Storage, for those who read there and those who write there.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,6 +30,14 @@ pub enum StoreError {
     Uri {
         /// What was given.
         uri: String,
+    },
+    /// It begins at the folder that the process runs in, which is gone.
+    #[error("`{uri}` begins at the folder that this runs in, which cannot be found")]
+    NoFolder {
+        /// What was given.
+        uri: String,
+        /// Why.
+        source: io::Error,
     },
     /// The store can't be used.
     #[error("cannot use the store of `{uri}`")]
@@ -73,9 +83,22 @@ pub fn open(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
         return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
     }
     let path = local(uri)?;
-    let path = std::path::absolute(path).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
+    let path = absolute(uri, path)?;
     let path = Path::from_absolute_path(path).map_err(|error| failed(error.into()))?;
     Ok((Arc::new(LocalFileSystem::new()), path))
+}
+
+/// The absolute path of the path that a URI names.
+///
+/// # Errors
+///
+/// The path is empty, or begins at the folder that the process runs in and that is gone.
+pub fn absolute(uri: &str, path: &str) -> Result<PathBuf, StoreError> {
+    let uri = || uri.to_owned();
+    std::path::absolute(path).map_err(|source| match path {
+        "" => StoreError::Uri { uri: uri() },
+        _ => StoreError::NoFolder { uri: uri(), source },
+    })
 }
 
 /// A bucket that copies as it is asked to: object_store 0.13.2 takes each mode of copying there for the other (its

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::SourceError;
 use super::names::{self, EMPTY, NotSeen, PassedOver, Selection, Verdict};
 use clickmill_core::private;
-use clickmill_core::store::{self, StoreError};
+use clickmill_core::store;
 
 /// A file as it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn read(folder: &Path) -> io::Result<ReadDir> {
 fn list_by(uri: &str, read: fn(&Path) -> io::Result<ReadDir>) -> Result<Contents, SourceError> {
     let failed = |source| SourceError::Folder { uri: uri.to_owned(), source };
     let given = store::local(uri)?;
-    let path = std::path::absolute(given).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
+    let path = store::absolute(uri, given)?;
     let mut found = Found::new(read);
     // An exact name comes before what it may mean as a pattern.
     match look(&path).map_err(failed)? {
