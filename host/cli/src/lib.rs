@@ -35,13 +35,14 @@ mod top;
 mod validate;
 mod warehouse;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
-use clickmill_core::{private, terminal};
+use clickmill_core::{panics, private};
 use clickmill_telemetry as telemetry;
 
 const EXAMPLES: &str = "\
@@ -124,7 +125,7 @@ enum Verb {
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
-    terminal::tell_panics();
+    panics::tell();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help, which is ours.
@@ -142,35 +143,48 @@ pub fn main() -> ExitCode {
         eprintln!("error: {variable} is `{value}`, wanted an octal number, such as 027");
         return Exit::BadInput.into();
     }
-    let done = match cli.verb {
-        Verb::Demo(verb) => verb.run(&cli.warehouse),
-        Verb::Init(verb) => verb.run(),
-        Verb::Run(verb) => verb.run(&cli.warehouse),
-        Verb::Exec(verb) => verb.run(&cli.warehouse),
-        Verb::Validate(verb) => verb.run(&cli.warehouse),
-        Verb::Schema(verb) => verb.run(),
-        Verb::Generate(verb) => verb.run(),
-        Verb::Query(verb) => verb.run(&cli.warehouse),
-        Verb::Dashboard(verb) => verb.run(&cli.warehouse),
-        Verb::Top(verb) => verb.run(),
-        Verb::Tap(verb) => verb.run(),
-        Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
-        Verb::Loads(verb) => verb.run(&cli.warehouse),
-        Verb::Audit(verb) => verb.run(&cli.warehouse),
-        Verb::Tables(verb) => verb.run(),
-        Verb::Warehouse(verb) => verb.run(&cli.warehouse),
-        Verb::Permissions(verb) => verb.run(&cli.warehouse),
-        Verb::Plugin(verb) => verb.run(&cli.warehouse),
-        Verb::Fleet(verb) => verb.run(&cli.warehouse),
-        Verb::Compile(verb) => return verb.run(),
-    };
-    match done {
-        Ok(()) => Exit::Done.into(),
-        Err(failure) => {
+    match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(code)) => code,
+        // A container may have more of them the next time.
+        failed if panics::lacked_threads() => {
+            if let Ok(Err(failure)) = failed {
+                eprintln!("{failure}");
+            }
+            eprintln!("error: {}", panics::NO_THREADS);
+            Exit::Environment.into()
+        }
+        Ok(Err(failure)) => {
             eprintln!("{failure}");
             failure.exit.into()
         }
+        Err(panic) => resume_unwind(panic),
     }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.verb {
+        Verb::Demo(verb) => verb.run(&cli.warehouse)?,
+        Verb::Init(verb) => verb.run()?,
+        Verb::Run(verb) => verb.run(&cli.warehouse)?,
+        Verb::Exec(verb) => verb.run(&cli.warehouse)?,
+        Verb::Validate(verb) => verb.run(&cli.warehouse)?,
+        Verb::Schema(verb) => verb.run()?,
+        Verb::Generate(verb) => verb.run()?,
+        Verb::Query(verb) => verb.run(&cli.warehouse)?,
+        Verb::Dashboard(verb) => verb.run(&cli.warehouse)?,
+        Verb::Top(verb) => verb.run()?,
+        Verb::Tap(verb) => verb.run()?,
+        Verb::DeadLetter(verb) => verb.run(&cli.warehouse)?,
+        Verb::Loads(verb) => verb.run(&cli.warehouse)?,
+        Verb::Audit(verb) => verb.run(&cli.warehouse)?,
+        Verb::Tables(verb) => verb.run()?,
+        Verb::Warehouse(verb) => verb.run(&cli.warehouse)?,
+        Verb::Permissions(verb) => verb.run(&cli.warehouse)?,
+        Verb::Plugin(verb) => verb.run(&cli.warehouse)?,
+        Verb::Fleet(verb) => verb.run(&cli.warehouse)?,
+        Verb::Compile(verb) => return Ok(verb.run()),
+    }
+    Ok(Exit::Done.into())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod leaves;
 mod micros;
 mod near;
 pub mod oci;
+pub mod panics;
 pub mod parts;
 pub mod path;
 pub mod private;

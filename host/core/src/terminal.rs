@@ -1,6 +1,5 @@
 //! Text as a terminal may have it: what came from outside is shown, and never obeyed.
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::fmt::{Arguments, Debug, Write as _};
 use std::io::{IsTerminal, Write as _, stderr};
@@ -34,20 +33,6 @@ pub fn shown_on(is_terminal: bool, text: &str) -> Cow<'_, str> {
 pub fn talk(text: Arguments<'_>) {
     let text = format!("{text}\n");
     let _ = stderr().write_all(shown_on(stderr().is_terminal(), &text).as_bytes());
-}
-
-/// From now on a panic is told like everything else: its text may hold what came from outside.
-pub fn tell_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        talk(format_args!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>")));
-        let trace = Backtrace::capture();
-        if trace.status() == BacktraceStatus::Captured {
-            talk(format_args!("{trace}"));
-        } else {
-            talk(format_args!("note: RUST_BACKTRACE=1 shows where it came from"));
-        }
-    }));
 }
 
 /// A text as [`shown`], of which each further line is indented: none of its lines can be taken for one that begins

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
-use clickmill_core::terminal;
+use clickmill_core::{panics, terminal};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
-    terminal::tell_panics();
+    panics::tell();
     log();
     match clickmill_sql::serve() {
         Ok(()) => ExitCode::SUCCESS,

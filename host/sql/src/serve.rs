@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use clickmill_core::lock;
+use clickmill_core::{lock, panics};
 use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
 use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
@@ -120,6 +120,9 @@ fn ended(task: Result<Answering, JoinError>) -> Option<Answering> {
     match task {
         Ok(answer) => Some(answer),
         Err(error) if error.is_cancelled() => None,
+        Err(_) if panics::lacked_threads() => {
+            Some(Err((Fault::Tables, panics::NO_THREADS.to_owned())))
+        }
         Err(error) => {
             let what =
                 format!("the SQL engine fails on this question, by a fault of its own: {error}");

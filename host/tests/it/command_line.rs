@@ -126,6 +126,34 @@ fn an_engine_that_says_nothing_is_not_waited_for() {
     assert!(told.contains("it has said nothing for 30 s"), "{told}");
 }
 
+/// As with `ulimit -u` and a container's limit of processes, which say nothing to root: no system has room for stacks
+/// of such a size.
+#[test]
+fn where_there_are_no_more_threads_it_is_the_environment_that_is_told() {
+    let scratch = Scratch::new();
+    scratch.done(&["generate", "shop", "--rows", "1000", "--output", "shop.csv"]);
+    let pipeline = root().join("host/pipelines/batch.toml").to_string_lossy().into_owned();
+    let run = ["run", &*pipeline, "--set", "source.uri=shop.csv"];
+    for arguments in [&run[..], &["query", "SELECT 1"]] {
+        let command = &mut scratch.command(arguments);
+        let output = command.env("RUST_MIN_STACK", (1_u64 << 46).to_string()).output().unwrap();
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+        assert!(told.contains("gives this process no more threads"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn where_the_folder_that_it_runs_in_is_gone_that_is_told() {
+    let scratch = Scratch::new();
+    let pipeline = root().join("host/pipelines/batch.toml").to_string_lossy().into_owned();
+    let command = scratch.command(&["validate", &pipeline, "--set", "source.uri=shop.csv"]);
+    let output = after("mkdir gone && cd gone && rmdir ../gone", &command).output().unwrap();
+    let told = talk(&output, &scratch);
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains("the folder that this runs in cannot be found"), "{told}");
+}
+
 #[test]
 fn a_query_has_as_much_memory_as_whoever_asks_may_have() {
     let scratch = Scratch::new();

@@ -23,7 +23,7 @@ Examples:
   clickmill dead-letter replay host/pipelines/batch.toml \\
       --plugin mask=plugins/mask --dry-run
 
-Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written once, however often this is killed and repeated and however many replays run at once; their letters are resolved, and left out from then on. Attempts for the others are counted in the view dead_letters.";
+Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written into a table once, however often this is killed and repeated and however many replays into it run at once; their letters are resolved, and left out from then on. Attempts for the others are counted in the view dead_letters.";
 
 /// Run dead letters through the plugins once more
 #[derive(Debug, Args)]
