@@ -1,8 +1,8 @@
 //! A plugin crate on disk: its name, where it is built, and whether its component is newer than what it was
 //! made of.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,6 +18,9 @@ pub(super) struct Crate {
     /// the other's lock nor rebuilds the other's dependencies.
     pub target: PathBuf,
 }
+
+/// Below where plugins are built: what cargo has made of each, by its name.
+const CRATES: &str = "crates";
 
 impl Crate {
     pub(super) fn read(folder: &Path) -> Result<Self, BuildError> {
@@ -42,9 +45,40 @@ impl Crate {
         Ok(Self { folder: folder.to_owned(), name: name.to_owned(), target })
     }
 
+    /// Cargo's target folder for this crate: it lets one of its calls at a time into each.
+    pub(super) fn built_in(&self) -> PathBuf {
+        self.target.join(CRATES).join(&self.name)
+    }
+
+    /// A folder in which cargo has built this crate, or else another one of its workspace.
+    pub(super) fn built_before(&self) -> Option<PathBuf> {
+        let own = Some(self.built_in()).filter(|folder| folder.is_dir());
+        let others = || fs::read_dir(self.target.join(CRATES)).into_iter().flatten().flatten();
+        own.or_else(|| others().map(|entry| entry.path()).find(|path| is_of_cargo(path)))
+    }
+
+    /// Begins with what was compiled for another crate: dependencies are mostly the same. What is not, cargo compiles
+    /// anew.
+    pub(super) fn begin_with(&self, other: &Path) -> io::Result<()> {
+        let own = self.built_in();
+        if own.is_dir() || own == other {
+            return Ok(());
+        }
+        // Nobody compiles there meanwhile.
+        let mut locks = Vec::new();
+        for folder in [other.join("release"), other.join(TARGET).join("release")] {
+            let lock = File::open(folder.join(LOCK))?;
+            lock.lock_shared()?;
+            locks.push(lock);
+        }
+        let copy = tempfile::Builder::new().prefix(COPY).tempdir_in(self.target.join(CRATES))?;
+        copy_of(other, copy.path())?;
+        fs::rename(copy.keep(), own)
+    }
+
     fn artifact(&self, extension: &str) -> PathBuf {
         let stem = self.name.replace('-', "_");
-        self.target.join(TARGET).join("release").join(format!("{stem}.{extension}"))
+        self.built_in().join(TARGET).join("release").join(format!("{stem}.{extension}"))
     }
 
     /// Where cargo leaves the module.
@@ -81,6 +115,34 @@ impl Crate {
     fn dep_info(&self) -> PathBuf {
         self.artifact("d")
     }
+}
+
+/// A file that cargo locks while it builds.
+const LOCK: &str = ".cargo-lock";
+/// How copies in the making are named.
+const COPY: &str = ".copy";
+
+fn is_of_cargo(folder: &Path) -> bool {
+    folder.join(TARGET).join("release").join(LOCK).is_file()
+        && !folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(COPY))
+}
+
+/// Copies a folder with the times of its files, which tell cargo what is fresh. No links: cargo writes over some files
+/// in place.
+fn copy_of(folder: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            fs::create_dir(&to)?;
+            copy_of(&from, &to)?;
+        } else if entry.file_name() != LOCK {
+            fs::copy(&from, &to)?;
+            let modified = entry.metadata()?.modified()?;
+            File::options().append(true).open(&to)?.set_modified(modified)?;
+        }
+    }
+    Ok(())
 }
 
 /// The nearest folder from a crate upwards that has a lock file: the root of its workspace. A project that

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread::ScopedJoinHandle;
 
 use super::asked::{Freshness, Install};
@@ -17,6 +17,7 @@ use super::error::BuildError;
 use super::krate::Crate;
 use super::toolchain::{Missing, TARGET, Toolchain};
 use super::tools::INSTALL_NOTHING;
+use clickmill_core::{causes, lock};
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
 /// usual takes a twentieth off the whole chain, since every call settles the fuel account; inlining more of
@@ -42,10 +43,10 @@ pub(super) fn missing() -> Option<String> {
 
 /// Builds plugin crates, and returns the component's path for each folder in turn.
 ///
-/// Workspaces are built at the same time. Within one, crates are compiled one after the other: `cargo
-/// build` takes several crates, but makes no plugin of one that is an ordinary library to the host too;
-/// `cargo rustc` does, and takes one crate. Cargo lets one of its calls at a time into a target folder, so
-/// what is gained here is that modules are made into components meanwhile.
+/// Workspaces are built at the same time, and so are the crates of one, each in a target folder of its own: `cargo
+/// build` takes several crates, but makes no plugin of one that is an ordinary library to the host too; `cargo rustc`
+/// does, takes one crate, and lets one of its calls at a time into a target folder. Where nothing was built yet, the
+/// first crate is built alone, and the others begin with what was compiled for it.
 pub(super) fn build_all<P: AsRef<Path>>(
     crates: &[P],
     freshness: Freshness,
@@ -108,19 +109,31 @@ fn build_by<P: AsRef<Path>>(
     crates.into_iter().enumerate().map(component).collect()
 }
 
-/// Builds crates of one workspace: one is compiled while the modules before it are made into components.
+/// Builds crates of one workspace, as many at a time as there are processors.
 fn build_workspace(
     crates: &[(usize, &Crate)],
     compile: &(impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync),
 ) -> Vec<(usize, Result<(), BuildError>)> {
-    std::thread::scope(|scope| {
-        let mut encoders = Vec::new();
-        for (at, krate) in crates.iter().copied() {
-            let module = compile(krate);
-            encoders.push((at, scope.spawn(move || keep(krate, &module?))));
+    let build = |(at, krate): (usize, &Crate)| (at, compile(krate).and_then(|m| keep(krate, &m)));
+    let nothing_is_there = crates.iter().all(|(_, krate)| krate.built_before().is_none());
+    let (first, others) = crates.split_at(usize::from(nothing_is_there));
+    let mut made: Vec<_> = first.iter().copied().map(build).collect();
+    for (_, krate) in others {
+        if let Some(other) = krate.built_before()
+            && let Err(error) = krate.begin_with(&other)
+        {
+            // It takes longer.
+            tracing::debug!(plugin = krate.name, error = causes(&error), "builds from nothing");
         }
-        encoders.into_iter().map(|(at, encoder)| (at, join(encoder))).collect()
-    })
+    }
+    let waiting = Mutex::new(others.iter().copied());
+    let work = || std::iter::from_fn(|| lock(&waiting).next()).map(build).collect::<Vec<_>>();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        made.extend(workers.into_iter().flat_map(join));
+    });
+    made
 }
 
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
@@ -137,7 +150,7 @@ fn compile(krate: &Crate, toolchain: Toolchain, install: Install) -> Result<Vec<
         .args(["--target", TARGET])
         .args(toolchain.arguments())
         .arg("--target-dir")
-        .arg(&krate.target)
+        .arg(krate.built_in())
         .envs(PROFILE)
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS)
         .env_remove("RUSTFLAGS")
