@@ -184,3 +184,21 @@ fn what_parse_cannot_read_is_not_quoted() {
     let wanted = "`phone` is `[17 characters]`, wanted an integer of 64 bits";
     assert_eq!(messages(&scratch), [wanted]);
 }
+
+/// What the record says too, such as "like" and ":00:00", cannot be told from what is quoted of it.
+#[test]
+fn what_parse_wanted_stays_readable_beside_what_a_browser_says() {
+    plugins();
+    let scratch = Scratch::new();
+    let record = scratch.done(&["generate", "clicks", "--rows", "1"]);
+    let mut event: Json = serde_json::from_str(record.trim()).unwrap();
+    event["user_agent"] = json!("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit (KHTML, like Gecko)");
+    event["event_timestamp"] = json!("2008-04-01T12:00:00 lunch");
+    scratch.write("in.ndjson", event.to_string());
+    let pipeline = root().join("host/pipelines/clicks.toml");
+    let set = ["source.uri=in.ndjson", "dead_letter.max_rejected_share=1"];
+    assert_eq!(scratch.summary(&pipeline, &set)["rows_rejected"], 1);
+    let sql = "SELECT errorMessage FROM clickstream_analytics.dead_letter";
+    let wanted = "`event_timestamp` is `[25 characters]`, wanted a timestamp (YYYY-MM-DDThh:mm:ssZ), in years 1 to 9999";
+    assert_eq!(scratch.query(sql), [json!({"errorMessage": wanted})]);
+}

@@ -154,17 +154,18 @@ impl Refusals {
         if !self.is_first(row) {
             return;
         }
+        // Patterns, not examples: the guard takes digits, and words such as "like", for the record's where it has them too.
         let wanted = match column.column_type {
             ColumnType::Boolean => "true or false",
             ColumnType::Int64 => "an integer of 64 bits",
             ColumnType::Float64 => "a number",
-            ColumnType::Date => "a date like 2008-04-01",
-            ColumnType::Timestamp => "a timestamp like 2008-04-01T12:00:00Z, in years 1 to 9999",
+            ColumnType::Date => "a date (YYYY-MM-DD)",
+            ColumnType::Timestamp => "a timestamp (YYYY-MM-DDThh:mm:ssZ), in years 1 to 9999",
             ColumnType::Text => "text",
             ColumnType::Decimal => "a number of at most 29 digits before the point and 9 after it",
-            ColumnType::Time => "a time of day like 12:00:00",
+            ColumnType::Time => "a time of day (hh:mm:ss)",
             ColumnType::Datetime => {
-                "a date and time without a zone, like 2008-04-01T12:00:00, in years 1 to 9999"
+                "a date and time without a zone (YYYY-MM-DDThh:mm:ss), in years 1 to 9999"
             }
             ColumnType::Json => "JSON",
             ColumnType::Blob => "base64",
