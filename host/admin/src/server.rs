@@ -21,6 +21,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -102,10 +103,21 @@ impl Places {
     }
 }
 
+/// How many connections there may be, and how many beside them, of so many descriptors: most of those are the
+/// pipeline's.
+fn most(descriptors: Option<u64>) -> (usize, usize) {
+    let part = |of: u64, most: usize| match descriptors {
+        Some(all) => usize::try_from(all / of).unwrap_or(most).clamp(1, most),
+        None => most,
+    };
+    (part(4, MAX_CONNECTIONS), part(16, MAX_SPARE))
+}
+
 /// Takes connections, forever. Where there are many, `spare` answers in place of `router`.
 pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) {
-    let mut places = Places::new(MAX_CONNECTIONS);
-    let spare_places = Arc::new(Semaphore::new(MAX_SPARE));
+    let (places, spare_places) = most(getrlimit(Resource::Nofile).current);
+    let mut places = Places::new(places);
+    let spare_places = Arc::new(Semaphore::new(spare_places));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -275,6 +287,13 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[test]
+    fn few_descriptors_leave_some_for_the_pipeline() {
+        let files = [None, Some(1024), Some(256), Some(64), Some(8)];
+        let places = files.map(most);
+        assert_eq!(places, [(64, 16), (64, 16), (64, 16), (16, 4), (2, 1)]);
+    }
 
     #[tokio::test]
     async fn a_reader_that_takes_nothing_is_left_and_a_slow_one_is_not() {
