@@ -2,9 +2,9 @@
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -46,7 +46,7 @@ pub(crate) struct Live {
     written: Arc<Mutex<Written>>,
     closing: Arc<AtomicBool>,
     writer: Sender<Task>,
-    has_log: bool,
+    has_log: Arc<AtomicBool>,
 }
 
 /// What the thread that writes does next.
@@ -99,15 +99,12 @@ impl Live {
             compacting: None,
             compacted: Instant::now(),
         };
-        let has_log = written.log.is_some();
+        let has_log = Arc::new(AtomicBool::new(written.log.is_some()));
         let written = Arc::new(Mutex::new(written));
-        if has_log {
-            tokio::spawn(tick(Arc::downgrade(&written)));
-        }
         let writer = writer().map_err(|source| {
             warehouse.disk_failed(format!("begin a thread that writes to `{table}`"), source)
         })?;
-        Ok(Self {
+        let live = Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
             schema,
@@ -116,12 +113,50 @@ impl Live {
             closing: Arc::default(),
             writer,
             has_log,
-        })
+        };
+        if warehouse.disk.is_some() {
+            tokio::spawn(live.ticks(pipeline, TICK));
+        }
+        Ok(live)
     }
 
     /// Whether small flushes go to a log.
     pub(crate) fn has_log(&self) -> bool {
-        self.has_log
+        self.has_log.load(Ordering::Relaxed)
+    }
+
+    /// Packs what waits in the log of a stream that may write nothing more, for as long as it is there. Where another
+    /// process had the log, which may just have packed what it found there, it is asked for again.
+    pub(super) fn ticks(
+        &self,
+        pipeline: &str,
+        every: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (warehouse, table, schema) =
+            (self.warehouse.clone(), self.table.clone(), self.schema.clone());
+        let (pipeline, has_log) = (pipeline.to_owned(), self.has_log.clone());
+        // The stream is to end.
+        let written = Arc::downgrade(&self.written);
+        async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let log = if has_log.load(Ordering::Relaxed) {
+                    None
+                } else {
+                    // What fails now fails again where it matters.
+                    Log::open(&warehouse, &table, &schema, &pipeline).await.ok().flatten()
+                };
+                let Some(written) = written.upgrade() else { return };
+                let mut written = written.lock().await;
+                if log.is_some() {
+                    written.log = log;
+                    has_log.store(true, Ordering::Relaxed);
+                }
+                if let Some(log) = &mut written.log {
+                    log.tick().await;
+                }
+            }
+        }
     }
 
     /// Brings all rows into the table's folder, where other tools look, in few files.
@@ -193,7 +228,7 @@ impl Live {
         let mut news = Times::default();
         let mut repeated = Vec::new();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let properties = if self.has_log { Log::properties(rows) } else { properties() };
+        let properties = if log.is_some() { Log::properties(rows) } else { properties() };
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties))
             .map_err(failed)?;
         let mut written = 0;
@@ -267,17 +302,6 @@ fn writer() -> io::Result<Sender<Task>> {
         .name("write".to_owned())
         .spawn(move || todo.iter().for_each(|task| task()))?;
     Ok(tasks)
-}
-
-/// Packs what waits in the log of a stream that may write nothing more, for as long as it is there.
-async fn tick(written: Weak<Mutex<Written>>) {
-    loop {
-        tokio::time::sleep(TICK).await;
-        let Some(written) = written.upgrade() else { return };
-        if let Some(log) = &mut written.lock().await.log {
-            log.tick().await;
-        }
-    }
 }
 
 impl Warehouse {

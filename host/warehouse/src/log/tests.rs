@@ -350,6 +350,29 @@ async fn a_stream_that_falls_quiet_is_packed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_began_while_another_had_the_log_gets_it_later() {
+    let scratch = Scratch::new().await;
+    let (first, second) = (scratch.open("p").await, scratch.open("p").await);
+    assert!(first.has_log() && !second.has_log());
+    first.append(&[rows(0..10)]).await.unwrap();
+    second.append(&[rows(10..20)]).await.unwrap();
+    tokio::spawn(second.ticks("p", std::time::Duration::from_millis(10)));
+    drop(first);
+    for _ in 0..1000 {
+        if second.has_log() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(second.has_log());
+    let files = scratch.files("d").len();
+    second.append(&[rows(20..30)]).await.unwrap();
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(30), files));
+    second.close().await;
+    assert_eq!(scratch.seen().await, sum(30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_packed_can_be_read_for_a_while() {
     let scratch = Scratch::new().await;
     let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());
