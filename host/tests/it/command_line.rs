@@ -155,6 +155,16 @@ fn where_the_folder_that_it_runs_in_is_gone_that_is_told() {
 }
 
 #[test]
+fn a_file_in_place_of_a_warehouse_is_told() {
+    let scratch = Scratch::new();
+    scratch.write("warehouse", "no folder");
+    let asked = scratch.run(&["query", "SELECT 1"]);
+    let told = talk(&asked, &scratch);
+    assert!(!asked.status.success(), "{told}");
+    assert!(told.contains("it is a file, wanted a folder"), "{told}");
+}
+
+#[test]
 fn a_query_has_as_much_memory_as_whoever_asks_may_have() {
     let scratch = Scratch::new();
     scratch.done(&["generate", "shop", "--rows", "1000", "--output", "shop.csv"]);

@@ -49,6 +49,7 @@ pub use compact::Compacted;
 pub use duplicates::{FileFacts, KnownFacts, PossibleDuplicates};
 pub use repeats::Repeats;
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -181,6 +182,15 @@ impl Warehouse {
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, disk) = folder::open(uri).map_err(failed)?;
+        // It would be one without tables.
+        if disk.as_ref().is_some_and(|path| path.is_file()) {
+            let source = io::Error::new(ErrorKind::NotADirectory, "it is a file, wanted a folder");
+            return Err(WarehouseError::Disk {
+                uri: uri.to_owned(),
+                what: "open it".to_owned(),
+                source,
+            });
+        }
         let (swept, retention_days, doubted) = Default::default();
         Ok(Self { store, disk, uri: uri.to_owned(), swept, retention_days, doubted })
     }
