@@ -143,8 +143,12 @@ impl Live {
                 let log = if has_log.load(Ordering::Relaxed) {
                     None
                 } else {
-                    // What fails now fails again where it matters.
-                    Log::open(&warehouse, &table, &schema, &pipeline).await.ok().flatten()
+                    let log = Log::open(&warehouse, &table, &schema, &pipeline).await;
+                    // Small flushes go to the table until then.
+                    log.unwrap_or_else(|error| {
+                        tracing::debug!(error = causes(&error), "a stream gets no log");
+                        None
+                    })
                 };
                 let Some(written) = written.upgrade() else { return };
                 let mut written = written.lock().await;

@@ -44,8 +44,9 @@ pub(crate) struct Cut {
 }
 
 /// How long a batch gathers.
-pub(crate) struct Pace {
-    min_wait: Duration,
+pub(crate) struct Pace<W> {
+    /// The least, as the pipeline file says it or as the tables do by now.
+    min_wait: W,
     max_wait: Duration,
     room: Arc<Semaphore>,
     /// Permits of the batches that may be on their way while one gathers.
@@ -56,12 +57,19 @@ pub(crate) struct Pace {
     took: Option<Duration>,
 }
 
-impl Pace {
-    /// That of a stream whose tables would have batches wait for so long at least. There are no more batches
-    /// at once than `most`.
-    pub(crate) fn new(limits: BatchLimits, min_wait: Duration, most: usize) -> Self {
-        let max_wait = Duration::from_millis(limits.max_wait_ms);
-        let min_wait = limits.min_wait_ms.map_or(min_wait, Duration::from_millis).min(max_wait);
+/// How long a batch gathers in a stream whose tables would have it wait for so long at least, which may change while
+/// it runs. There are no more batches at once than `most`.
+pub(crate) fn pace(
+    limits: BatchLimits,
+    of_tables: impl Fn() -> Duration,
+    most: usize,
+) -> Pace<impl Fn() -> Duration> {
+    let min_wait = move || limits.min_wait_ms.map_or_else(&of_tables, Duration::from_millis);
+    Pace::new(Duration::from_millis(limits.max_wait_ms), min_wait, most)
+}
+
+impl<W: Fn() -> Duration> Pace<W> {
+    fn new(max_wait: Duration, min_wait: W, most: usize) -> Self {
         let others = u32::try_from(most.saturating_sub(1)).unwrap_or(u32::MAX);
         let (room, took) = (Arc::new(Semaphore::new(most)), Some(Duration::ZERO));
         Self { min_wait, max_wait, room, others, cut: Instant::now(), took }
@@ -79,7 +87,8 @@ impl Pace {
             }
             let again =
                 self.cut + self.took.unwrap_or_default().saturating_mul(2).min(self.max_wait);
-            until(first.map(|first| (first + self.min_wait).max(again))).await;
+            let min_wait = (self.min_wait)().min(self.max_wait);
+            until(first.map(|first| (first + min_wait).max(again))).await;
         };
         tokio::select! {
             () = early => {}
@@ -94,9 +103,9 @@ impl Pace {
 }
 
 /// Cuts the stream into batches until it ends or is to end.
-pub(crate) async fn cut(
+pub(crate) async fn cut<W: Fn() -> Duration>(
     limits: BatchLimits,
-    pace: Pace,
+    pace: Pace<W>,
     stream: &mut Stream,
     control: &Control<'_>,
     to: Sender<(u64, Cut)>,
@@ -129,9 +138,9 @@ pub(crate) async fn cut(
     }
 }
 
-struct Cutter<'a> {
+struct Cutter<'a, W> {
     limits: BatchLimits,
-    pace: Pace,
+    pace: Pace<W>,
     stream: &'a mut Stream,
     control: &'a Control<'a>,
     /// The source was told to end: what is on its way still arrives.
@@ -139,7 +148,7 @@ struct Cutter<'a> {
     last_arrival: Instant,
 }
 
-impl Cutter<'_> {
+impl<W: Fn() -> Duration> Cutter<'_, W> {
     /// Room for another batch. `None` where there will be none any more.
     async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {

@@ -34,7 +34,7 @@ use tracing::Instrument;
 
 pub use error::StreamError;
 
-use super::cut::{Control, Cut, Pace, cut};
+use super::cut::{Control, Cut, cut, pace};
 use super::deliver::{DeliverError, Delivery, PendingBatch};
 use super::judge::Judge;
 use super::letters::Letters;
@@ -138,7 +138,7 @@ async fn both_ways(
     from_workers: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
     let limits = context.pipeline.batch;
-    let pace = Pace::new(limits, delivery.min_wait(), context.most_batches());
+    let pace = pace(limits, || delivery.min_wait(), context.most_batches());
     let (end, ended) = watch::channel(false);
     let both = async {
         let cutting = async {

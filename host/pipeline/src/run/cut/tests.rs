@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use futures::FutureExt;
 
 use super::*;
@@ -5,12 +7,16 @@ use super::*;
 /// Long enough for what is to be at once, and too long for what a test waits for.
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn pace(min_wait_ms: Option<u64>, max_wait_ms: u64, of_tables: Duration) -> Pace {
+fn pace(
+    min_wait_ms: Option<u64>,
+    max_wait_ms: u64,
+    of_tables: Duration,
+) -> Pace<impl Fn() -> Duration> {
     let limits = BatchLimits { max_wait_ms, min_wait_ms, ..BatchLimits::default() };
-    Pace::new(limits, of_tables, 4)
+    super::pace(limits, move || of_tables, 4)
 }
 
-async fn is_ready(pace: &mut Pace) {
+async fn is_ready(pace: &mut Pace<impl Fn() -> Duration>) {
     let ready = pace.ready(Some(Instant::now()));
     tokio::time::timeout(Duration::from_secs(60), ready).await.expect("it is ready");
 }
@@ -51,9 +57,19 @@ async fn a_batch_without_a_message_never_goes() {
 
 #[tokio::test]
 async fn a_batch_gathers_for_as_long_as_tables_or_the_pipeline_file_say() {
-    let gathers = |mut pace: Pace| pace.ready(Some(Instant::now())).now_or_never().is_none();
-    assert!(gathers(pace(None, 3_600_000, HOUR)));
-    assert!(gathers(pace(Some(3_600_000), 3_600_000, Duration::ZERO)));
+    for mut gathers in [(None, HOUR), (Some(3_600_000), Duration::ZERO)]
+        .map(|(min_wait_ms, of_tables)| pace(min_wait_ms, 3_600_000, of_tables))
+    {
+        assert!(gathers.ready(Some(Instant::now())).now_or_never().is_none());
+    }
+    // As where a stream has got its log by now.
+    let of_tables = Cell::new(HOUR);
+    let limits =
+        BatchLimits { max_wait_ms: 3_600_000, min_wait_ms: None, ..BatchLimits::default() };
+    let mut by_now = super::pace(limits, || of_tables.get(), 4);
+    assert!(by_now.ready(Some(Instant::now())).now_or_never().is_none());
+    of_tables.set(Duration::ZERO);
+    is_ready(&mut by_now).await;
     // Never longer than at most.
     is_ready(&mut pace(None, 5, HOUR)).await;
 }
