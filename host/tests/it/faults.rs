@@ -11,18 +11,29 @@ use crate::emulators::request;
 use crate::proxy::{Mode, Proxy};
 use crate::support::after;
 
+/// How a stream is told to write each row once.
+const EXACTLY_ONCE: [&str; 2] = ["--set", "sink.exactly_once=true"];
+
 #[test]
 fn killed_again_and_again_no_message_is_lost() {
-    let Some(cloud) = Cloud::start("killed_again_and_again_no_message_is_lost", &json!({})) else {
-        return;
-    };
+    killed_again_and_again("killed_again_and_again_no_message_is_lost", &[]);
+}
+
+#[test]
+fn killed_again_and_again_no_message_is_lost_where_rows_are_written_once() {
+    let test = "killed_again_and_again_no_message_is_lost_where_rows_are_written_once";
+    killed_again_and_again(test, &EXACTLY_ONCE);
+}
+
+fn killed_again_and_again(test: &str, set: &[&str]) {
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
     cloud.apply_tables();
     let messages = 30_000;
     let generate = ["generate", "clicks", "--publish", &cloud.topic, "--count", "30000"];
     let more = ["--rate", "1500", "--bad", "3%", "--seed", "20"];
     let mut publishing = spawn(cloud.command(&[&generate[..], &more].concat()));
     for kill in 0..20_u64 {
-        let mut child = cloud.stream(&["--set", "batch.max_rows=400"]);
+        let mut child = cloud.stream(&[&["--set", "batch.max_rows=400"], set].concat());
         let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Spread over starting, pulling, writing and acknowledging.
         std::thread::sleep(Duration::from_millis(150 + (kill * 389) % 1100));
@@ -37,7 +48,16 @@ fn killed_again_and_again_no_message_is_lost() {
 
 #[test]
 fn cut_refused_frozen_and_slow_connections_lose_nothing() {
-    let test = "cut_refused_frozen_and_slow_connections_lose_nothing";
+    on_bad_wires("cut_refused_frozen_and_slow_connections_lose_nothing", &[]);
+}
+
+#[test]
+fn cut_refused_frozen_and_slow_connections_lose_nothing_where_rows_are_written_once() {
+    let test = "cut_refused_frozen_and_slow_connections_lose_nothing_where_rows_are_written_once";
+    on_bad_wires(test, &EXACTLY_ONCE);
+}
+
+fn on_bad_wires(test: &str, set: &[&str]) {
     let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
     cloud.apply_tables();
     let wires = [Proxy::start(cloud.pubsub), Proxy::start(&cloud.bigquery.grpc)];
@@ -48,7 +68,7 @@ fn cut_refused_frozen_and_slow_connections_lose_nothing() {
     let mut publish = cloud.command(&[&generate[..], &more].concat());
     publish.env("PUBSUB_EMULATOR_HOST", cloud.pubsub);
     let mut publishing = spawn(publish);
-    let streaming = spawn(cloud.stream(&["--set", "batch.max_rows=300"]));
+    let streaming = spawn(cloud.stream(&[&["--set", "batch.max_rows=300"], set].concat()));
     for fault in 0..16 {
         let wire = &wires[fault % 2];
         match fault / 2 % 4 {
