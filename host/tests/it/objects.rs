@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::{signal, spawn, summary, wait_until};
 use crate::emulators::{BigQuery, Storage};
+use crate::live::Live;
 use crate::support::{Scratch, conserved, plugins, root};
 
 const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
@@ -340,6 +341,23 @@ fn a_watched_file_is_left_until_it_rests_and_a_bad_one_is_set_aside() {
 }
 
 #[test]
+fn an_object_that_a_watch_has_set_aside_is_counted() {
+    plugins();
+    let scratch = Scratch::new();
+    let bad = scratch.write("in/a.csv", "one;two\n1;2\n");
+    let hours_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
+    fs::File::options().append(true).open(bad).unwrap().set_modified(hours_ago).unwrap();
+    let sets = ["--set", "source.uri=in/", "--set", "source.watch=true"];
+    let live = Live::start(&scratch, Path::new(&batch()), &sets);
+    let is_one = |name: &str| {
+        let (_, told) = live.at.get("/metrics");
+        told.lines().any(|line| line.starts_with(name) && line.ends_with(" 1"))
+    };
+    wait_until("a failed load", || is_one("clickmill_loads_failed"));
+    wait_until("an object that is set aside", || is_one("clickmill_objects_failed"));
+}
+
+#[test]
 fn what_a_watch_has_set_aside_is_tried_again_as_it_is() {
     plugins();
     let scratch = Scratch::new();
@@ -543,6 +561,10 @@ fn what_is_not_loaded_into_bigquery_is_listed_and_loaded_once_more() {
     assert!(failed().lines().count() == 1 && failed().contains("gs://lake/a.csv@"), "{}", failed());
     let entered = "SELECT COUNT(*) FROM clickstream_analytics.load_failures";
     assert_eq!(bigquery.number(entered), 1);
+    let one: Json = serde_json::from_str(failed().trim()).unwrap();
+    let shown = command(&["loads", "show", one["load"].as_str().unwrap(), "--pipeline", &pipeline]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(one["error"].as_str().unwrap()), "{shown}");
     storage.put("a.csv", &shop(&scratch, 200, 2));
     let retried = command(&[&["loads", "retry", "--json", &pipeline][..], &own].concat());
     assert_eq!(ended(&retried, 0)["objects_loaded"], 1);
