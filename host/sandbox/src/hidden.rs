@@ -4,6 +4,7 @@
 //! Before the sensitive columns are there, nobody knows which parts of a record will become them. Until
 //! then a rejection says nothing of what its stage has read, and a log line no word but of letters.
 
+mod code;
 mod marks;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use clickmill_core::leaves::Leaf;
 use clickmill_core::parts::{Parts, parts};
 use clickmill_core::words::{find, resolved, texts, unescaped};
 
+use code::Codes;
 use marks::{LEAST_BYTES, Marks, beginning, may_hold};
 
 /// Lines of a batch that are looked through. A plugin may be allowed more of them.
@@ -109,7 +111,9 @@ impl HiddenValues {
         // As they are, and with escapes resolved.
         let messages = || refused.iter().map(|(_, reason)| reason.message.as_bytes());
         let plain: Vec<Vec<u8>> = messages().flat_map(resolved).collect();
-        let of_messages = Parts::of(messages().chain(plain.iter().map(Vec::as_slice)));
+        let codes = || refused.iter().map(|(_, reason)| reason.code.as_str());
+        let escaped = plain.iter().map(Vec::as_slice);
+        let of_messages = Parts::of(messages().chain(escaped).chain(codes().map(str::as_bytes)));
         let quotable = self.batch.read.as_ref().map(|read| {
             let mut texts = Vec::new();
             for column in read {
@@ -122,10 +126,13 @@ impl HiddenValues {
         let said: Vec<_> = different(of_row().filter(|(_, value)| may_hold(&of_messages, value)));
         let bytes =
             messages().map(<[u8]>::len).sum::<usize>() + plain.iter().map(Vec::len).sum::<usize>();
-        let looks = values.saturating_add(said.len().saturating_mul(refused.len() + bytes));
-        if !self.may_look_for(looks) {
+        let in_codes = Codes::of(codes()).may_say(of_row().map(|(_, value)| value));
+        let sought = said.len().saturating_mul(refused.len() + bytes);
+        let sought = sought.saturating_add(in_codes.len().saturating_mul(refused.len()));
+        if !self.may_look_for(values.saturating_mul(2).saturating_add(sought)) {
             let left_out = |(made, reason): &(u32, Reason)| {
-                (*made, Reason { message: LEFT_OUT.to_owned(), ..reason.clone() })
+                let (code, message) = (code::HIDDEN.to_owned(), LEFT_OUT.to_owned());
+                (*made, Reason { code, message, ..reason.clone() })
             };
             return refused.iter().map(left_out).collect();
         }
@@ -141,7 +148,8 @@ impl HiddenValues {
                 marks.hide_quotes(&quoted);
             }
             let message = without_escaped(marks.told(), said.iter().copied());
-            (*made, Reason { message, ..reason.clone() })
+            let code = code::told(&reason.code, &in_codes, quotable.as_ref());
+            (*made, Reason { code, message, ..reason.clone() })
         };
         refused.iter().map(told).collect()
     }

@@ -224,6 +224,47 @@ fn names_of_columns_stay_readable_between_backticks() {
     assert_eq!(hidden.keep_all_out(line), wanted);
 }
 
+/// What becomes of the codes of a row.
+fn codes_told(hidden: &HiddenValues, codes: &[&str]) -> Vec<String> {
+    let mut refused = refused(&vec!["no"; codes.len()]);
+    for ((_, reason), code) in refused.iter_mut().zip(codes) {
+        reason.code = (*code).to_owned();
+    }
+    hidden.keep_out(0, &refused).into_iter().map(|(_, reason)| reason.code).collect()
+}
+
+#[test]
+fn codes_say_no_value_however_it_is_spelt() {
+    let values = ["491512345678", "203.0.113.9", "Ada.Lovelace@example.com", "anonymous", "u-1"];
+    for (value, code, is_told) in [
+        (values[0], "491512345678", false),
+        (values[0], "phone_4915_1234_5678_bad", false),
+        (values[0], "phone_4915", true),
+        (values[1], "203_0_113_9", false),
+        (values[1], "ip20301139", false),
+        (values[2], "ada_lovelace_example_com", false),
+        // A part of it only.
+        (values[2], "adalovelaceexampleco", true),
+        (values[3], "anonymous", true),
+        (values[4], "u_1", true),
+        (values[0], "bad_ip", true),
+    ] {
+        let batch = batch(&[("user_id", users(&[Some(value)]))]);
+        let hidden = HiddenValues::of(&batch, &["user_id".to_owned()], &[], None);
+        let wanted = if is_told { code } else { code::HIDDEN };
+        assert_eq!(codes_told(&hidden, &["bad", code]), ["bad", wanted], "{value}");
+    }
+}
+
+#[test]
+fn before_the_columns_are_there_no_code_quotes_a_number() {
+    let columns = [("payload", users(&[Some(r#"{"event":"bad_ip","phone":491512345678}"#)]))];
+    let reads = reads(&["payload"]);
+    let hidden = HiddenValues::of(&batch(&columns), &["phone".to_owned()], &[], Some(&reads));
+    let codes = ["bad_ip", "at_4915", "http_404", "year_2008"];
+    assert_eq!(codes_told(&hidden, &codes), ["bad_ip", code::HIDDEN, "http_404", "year_2008"]);
+}
+
 #[test]
 fn what_is_quoted_of_a_record_that_is_no_json_is_hidden() {
     for record in [r#"{"a":"u-4711","#, r#""u-4711"#, "u-4711", r#"{"a\":"u-4711""#, "\\\"u-4711\\"]
