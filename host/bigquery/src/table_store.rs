@@ -20,7 +20,7 @@ use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Begun, Claim, NoTableForAttempts, Refused, Routed, Rows, TableError,
-    TableStore, Targets,
+    TableStore, Targets, Wait,
 };
 
 /// An append is a request, which takes as long whatever is in it.
@@ -62,8 +62,8 @@ impl TableStore for BigQuery {
         lock(&self.asked).expect(load_ids);
     }
 
-    fn unready(&self) -> Vec<String> {
-        self.waiting.problems()
+    fn unready(&self) -> Vec<Wait> {
+        self.waiting.waits()
     }
 
     fn begin_load(

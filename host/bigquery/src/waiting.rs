@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::error::Unready;
 use clickmill_config::TableName;
 use clickmill_core::lock;
+use clickmill_tables::Wait;
 
 /// A user's place among those that may wait: what for, while it does.
 pub(super) type Place = Arc<Mutex<Option<Since>>>;
@@ -32,15 +33,16 @@ impl Waiting {
         place
     }
 
-    /// What is waited for, a line each.
-    pub(super) fn problems(&self) -> Vec<String> {
+    /// What is waited for.
+    pub(super) fn waits(&self) -> Vec<Wait> {
         let since = |place: &Weak<Mutex<Option<Since>>>| lock(&*place.upgrade()?).clone();
-        let line = |since: Since| {
+        let wait = |since: Since| {
             let seconds = since.began.elapsed().as_secs();
-            format!("BigQuery, table `{}`: {}, for {seconds} s", since.table, since.reason)
+            let what = format!("BigQuery: {}, for {seconds} s", since.reason);
+            Wait { what, table: since.table }
         };
-        let mut problems: Vec<String> = lock(&self.0).iter().filter_map(since).map(line).collect();
-        problems.dedup();
-        problems
+        let mut waits: Vec<Wait> = lock(&self.0).iter().filter_map(since).map(wait).collect();
+        waits.dedup();
+        waits
     }
 }

@@ -41,7 +41,7 @@ pub use fleet::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 pub use fleet::operator::{Fleet, FleetStatus, Outcome, Progress, Proposed, RolledBack};
 pub use fleet::propose_error::ProposeError;
 pub use fleet::standing::{Replica, Standing as FleetStanding};
-pub use observe::running::{About, PluginKey, Plugins, Running};
+pub use observe::running::{About, PluginKey, Plugins, Problem, Running};
 pub use observe::series::{Sample, StageSample};
 pub use observe::status::{Queue, Snapshot, Status};
 pub use observe::summary::{Counts, FailedObject, Streamed, Summary};

@@ -18,4 +18,4 @@ pub use nested::Misfit;
 pub use projection::Projection;
 pub use refused::{Refused, Rows, name_table};
 pub use router::{NO_ROUTE, Routed, Router, Unroutable};
-pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};
+pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets, Wait};

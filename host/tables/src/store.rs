@@ -60,6 +60,15 @@ pub struct Appended {
     pub repeated: Vec<RowKey>,
 }
 
+/// Something that tables wait for and that passes by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What for, and for how long already. Names nothing.
+    pub what: String,
+    /// The table.
+    pub table: TableName,
+}
+
 /// What keeps tables.
 #[async_trait]
 pub trait TableStore: fmt::Debug + Send + Sync {
@@ -174,8 +183,8 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         Ok(missing)
     }
 
-    /// What these tables wait for that passes by itself, a line each; nothing where they are ready.
-    fn unready(&self) -> Vec<String> {
+    /// What these tables wait for that passes by itself; nothing where they are ready.
+    fn unready(&self) -> Vec<Wait> {
         Vec::new()
     }
 

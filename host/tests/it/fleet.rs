@@ -236,6 +236,29 @@ fn nobody_is_left_out_while_a_sign_of_life_takes_the_place_of_another() {
     replicas.into_iter().for_each(end);
 }
 
+/// `/readyz` answers anybody: it has words of ours, and no place.
+#[test]
+fn who_cannot_see_the_fleet_is_not_ready_and_tells_strangers_no_place() {
+    let fleet = Fleet::new("fleets");
+    let live = fleet.replica();
+    let place = fleet.scratch.path("fleets");
+    std::fs::rename(&place, fleet.scratch.path("elsewhere")).unwrap();
+    std::fs::write(&place, "no folder").unwrap();
+    let mut told = String::new();
+    wait_until("no readiness", || {
+        let (status, why) = live.at.get("/readyz");
+        told = why;
+        status == 503
+    });
+    assert_eq!(told, "it does not follow its fleet: `/v1/fleet` and the log say why\n");
+    let (_, status) = live.at.json("/v1/status");
+    assert!(status["problems"][0].as_str().unwrap().contains("fleets"), "{status:#}");
+    std::fs::remove_file(&place).unwrap();
+    std::fs::rename(fleet.scratch.path("elsewhere"), &place).unwrap();
+    wait_until("readiness", || live.at.get("/readyz").0 == 200);
+    end(live);
+}
+
 #[test]
 fn one_refusal_leaves_all() {
     let fleet = Fleet::new("fleet");

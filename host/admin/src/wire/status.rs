@@ -207,7 +207,8 @@ impl StatusBody {
     pub fn of(running: &Running) -> Self {
         let (about, now) = (running.about(), running.status().snapshot());
         let (counts, streamed) = running.status().durable();
-        let problems = running.problems(&now);
+        let problems: Vec<String> =
+            running.problems(&now).iter().map(ToString::to_string).collect();
         let samples = running.series();
         let latency = samples.iter().rev().take(RATE_SAMPLES).find_map(|sample| sample.latency_ms);
         let (current, canary) = running.versions();

@@ -1,6 +1,7 @@
 //! A running pipeline as others look at it: what it is, how it does, what it did lately.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,30 @@ pub struct About {
     pub started_at: Micros,
     /// The most batches that may wait, in the order of [`Queue::ALL`](super::status::Queue::ALL).
     pub most_queued: u64,
+}
+
+/// Why a pipeline does not do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// In words of ours, which anybody may read.
+    pub state: String,
+    /// What names a table or a place, or has words of others.
+    pub detail: Option<String>,
+}
+
+impl Problem {
+    fn state(state: String) -> Self {
+        Self { state, detail: None }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => write!(f, "{}: {detail}", self.state),
+            None => f.write_str(&self.state),
+        }
+    }
 }
 
 /// What plugins have done, each in all plugin sets that it was in.
@@ -152,39 +177,45 @@ impl Running {
     }
 
     /// Why it does not do its work; nothing where it does.
-    pub fn problems(&self, now: &Snapshot) -> Vec<String> {
+    pub fn problems(&self, now: &Snapshot) -> Vec<Problem> {
         let pipeline = &self.0.context.pipeline;
         let mut problems = Vec::new();
         if let Some(seconds) = now.away_secs {
-            problems.push(format!("the table has not taken rows for {seconds:.0} s"));
+            let state = format!("the table has not taken rows for {seconds:.0} s");
+            problems.push(Problem::state(state));
         }
-        problems.extend(self.0.context.tables.unready());
+        let waits = self.0.context.tables.unready().into_iter();
+        problems.extend(waits.map(|wait| Problem {
+            state: wait.what,
+            detail: Some(format!("table `{}`", wait.table)),
+        }));
         if let (Some(most), Some(seconds)) = (pipeline.admin.max_freshness, now.freshness_secs)
             && seconds > most.as_secs_f64()
         {
             let most = most.as_secs_f64();
-            problems.push(format!(
+            problems.push(Problem::state(format!(
                 "the newest durable message was published {seconds:.0} s ago, wanted at most {most} s"
-            ));
+            )));
         }
         let fleet = self.0.context.fleet.as_ref();
         if let Some(problem) = fleet.and_then(|member| member.standing().problem) {
-            problems.push(format!("of the fleet in `swap.fleet`: {problem}"));
+            let state = "it does not follow its fleet: `/v1/fleet` and the log say why".to_owned();
+            problems.push(Problem { state, detail: Some(problem) });
         }
         let (late, _) = self.0.context.audit.waiting();
         if late > 0 {
-            problems.push(format!(
+            problems.push(Problem::state(format!(
                 "changes that count and are not in the audit log: {late}; the log says why, and no swap passes before they are"
-            ));
+            )));
         }
         let most = pipeline.dead_letter.spool_max_wait.as_secs_f64();
         if let Some(seconds) = now.spool_oldest_secs
             && seconds > most
         {
             let letters = now.spool.waiting;
-            problems.push(format!(
+            problems.push(Problem::state(format!(
                 "{letters} dead letters wait in the spool, the oldest for {seconds:.0} s, wanted at most {most} s"
-            ));
+            )));
         }
         problems
     }
