@@ -107,7 +107,7 @@ pub struct TooManyTaps;
 pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
-    open: Mutex<Vec<Open>>,
+    open: Mutex<Vec<Arc<Open>>>,
     /// Reads conditions. Each tap has an engine of its own beside it, and none is the one that answers
     /// queries: a condition that exhausts its engine ends its tap, and nothing else.
     reads: Engine,
@@ -161,11 +161,11 @@ impl Taps {
             why: why.clone(),
         };
         let mut open = lock(&self.open);
-        open.retain(Open::is_wanted);
+        open.retain(|open| open.is_wanted());
         if open.len() >= MAX_TAPS {
             return Err(TooManyTaps);
         }
-        open.push(Open { tap, to: to_writer, missed: missed.clone(), why });
+        open.push(Arc::new(Open { tap, to: to_writer, missed: missed.clone(), why }));
         self.any.store(true, Ordering::Relaxed);
         std::thread::spawn(move || writer.write(&batches));
         Ok(TapStream { lines, missed })
@@ -209,14 +209,11 @@ impl Taps {
         raw: &[RawColumn],
     ) {
         let is_last = writes.stages.last().is_some_and(|(last, _)| *last == stage);
-        self.show(|tap| {
+        let count = |tap: &Tap| {
             let wanted = tap.stage.as_deref().map_or(is_last, |wanted| wanted == stage);
-            if tap.rejected || !wanted || batch.rows() == 0 {
-                return Ok(None);
-            }
-            let rows = writes.seen(Some(stage), batch, raw, &tap.reveal)?;
-            Ok(Some(rows).filter(|rows| rows.num_rows() > 0))
-        });
+            if tap.rejected || !wanted { 0 } else { batch.rows() }
+        };
+        self.show(count, |tap| writes.seen(Some(stage), batch, raw, &tap.reveal));
     }
 
     /// Shows rows that were refused.
@@ -224,14 +221,12 @@ impl Taps {
         if rejected.is_empty() {
             return;
         }
-        self.show(|tap| {
-            if !tap.rejected {
-                return Ok(None);
-            }
+        let rows = |tap: &Tap| -> Vec<&Rejected> {
             let wanted = |row: &&Rejected| tap.stage.as_deref().is_none_or(|s| s == &*row.stage);
-            let rows: Vec<&Rejected> = rejected.iter().filter(wanted).collect();
-            refused(&rows, tap.reveals("payload")).map(Some)
-        });
+            rejected.iter().filter(wanted).collect()
+        };
+        let count = |tap: &Tap| if tap.rejected { rows(tap).len() } else { 0 };
+        self.show(count, |tap| refused(&rows(tap), tap.reveals("payload")));
     }
 
     /// Ends taps on stages that are none of these any more. Each says so as its last line.
@@ -252,27 +247,21 @@ impl Taps {
         self.any.store(!open.is_empty(), Ordering::Relaxed);
     }
 
-    fn show(&self, rows: impl Fn(&Tap) -> Result<Option<RecordBatch>, ArrowError>) {
-        let mut open = lock(&self.open);
-        open.retain(|open| {
-            let rows = match rows(&open.tap) {
-                Ok(Some(rows)) => rows,
-                Ok(None) => return true,
-                Err(error) => {
-                    tracing::warn!(error = clickmill_core::causes(&error), "a tap is closed");
-                    return false;
-                }
-            };
-            match open.to.try_send(rows) {
-                Ok(()) => true,
-                Err(crossbeam_channel::TrySendError::Full(rows)) => {
-                    open.missed.fetch_add(rows.num_rows() as u64, Ordering::Relaxed);
-                    true
-                }
-                Err(crossbeam_channel::TrySendError::Disconnected(_)) => false,
-            }
-        });
-        self.any.store(!open.is_empty(), Ordering::Relaxed);
+    /// Shows rows to the taps that want some: `count` says how many at most, and costs little.
+    fn show(
+        &self,
+        count: impl Fn(&Tap) -> usize,
+        rows: impl Fn(&Tap) -> Result<RecordBatch, ArrowError>,
+    ) {
+        // Made without the lock: one worker does not wait for another's rows.
+        let open = lock(&self.open).clone();
+        let has_ended = |open: &&Arc<Open>| !open.show(&count, &rows);
+        let ended: Vec<&Arc<Open>> = open.iter().filter(has_ended).collect();
+        if !ended.is_empty() {
+            let mut open = lock(&self.open);
+            open.retain(|open| !ended.iter().any(|ended| Arc::ptr_eq(ended, open)));
+            self.any.store(!open.is_empty(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -337,6 +326,40 @@ impl Writer {
 }
 
 impl Open {
+    /// Shows rows, unless the tap is behind. `false` where it has ended.
+    fn show(
+        &self,
+        count: impl Fn(&Tap) -> usize,
+        rows: impl Fn(&Tap) -> Result<RecordBatch, ArrowError>,
+    ) -> bool {
+        let missed = |rows: usize| self.missed.fetch_add(rows as u64, Ordering::Relaxed);
+        let wanted = count(&self.tap);
+        if wanted == 0 {
+            return true;
+        }
+        // What is thrown away is not made.
+        if self.to.is_full() {
+            missed(wanted);
+            return true;
+        }
+        let rows = match rows(&self.tap) {
+            Ok(rows) if rows.num_rows() == 0 => return true,
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(error = clickmill_core::causes(&error), "a tap is closed");
+                return false;
+            }
+        };
+        match self.to.try_send(rows) {
+            Ok(()) => true,
+            Err(crossbeam_channel::TrySendError::Full(rows)) => {
+                missed(rows.num_rows());
+                true
+            }
+            Err(crossbeam_channel::TrySendError::Disconnected(_)) => false,
+        }
+    }
+
     /// Whether its thread still goes on. That ends a moment after its reader.
     fn is_wanted(&self) -> bool {
         Arc::strong_count(&self.missed) > 1

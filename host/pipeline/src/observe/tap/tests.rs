@@ -285,3 +285,15 @@ async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {
     drop(taken);
     assert!(!writer.send_line(String::from("\n")));
 }
+
+#[test]
+fn what_a_tap_that_is_behind_would_be_shown_is_counted_and_not_made() {
+    let (to, _behind) = crossbeam_channel::bounded(1);
+    let empty = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
+    to.send(empty).expect("room for one");
+    let tap = Tap { stage: None, rejected: false, condition: None, reveal: Vec::new() };
+    let open = Open { tap, to, missed: Arc::default(), why: Arc::default() };
+    assert!(open.show(|_| 7, |_| unreachable!("made for nobody")));
+    assert!(open.show(|_| 0, |_| unreachable!("nobody wants it")));
+    assert_eq!(open.missed.load(Ordering::Relaxed), 7);
+}
