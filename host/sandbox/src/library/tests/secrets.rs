@@ -267,3 +267,25 @@ fn a_crate_is_not_built_where_only_signed_components_are_taken() {
     let error = Library::load(&trusting, &[plugin("one", &krate)]).err().expect("unsigned");
     assert!(matches!(error, PluginError::Compile { .. }), "{error}");
 }
+
+#[test]
+fn a_plugin_may_want_more_bytes_of_a_secret_than_are_wanted_of_any() {
+    let asks_for_more: Does = |body| {
+        asks(body);
+        put_number(body, LIST + 8, 40);
+    };
+    let world = World::parse(CONTRACT_WIT).expect("the contract parses");
+    let nothing: Does = |_| {};
+    let component = world.component(&[
+        ("describe", &asks_for_more),
+        ("configure", &nothing),
+        ("process", &nothing),
+    ]);
+    let (_folder, engine) = engine();
+    let library = library(&engine, component, json!({}));
+    let refused = library.check_secrets(&secrets()).unwrap_err();
+    assert!(refused.to_string().contains("has 32 bytes, wanted at least 40"), "{refused}");
+    let longer = Secrets::new().with("teller", "key", &KEY.repeat(2));
+    library.check_secrets(&longer).unwrap();
+    assert!(made_up("key", 100).len() >= 100);
+}
