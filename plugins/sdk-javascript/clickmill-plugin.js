@@ -3,7 +3,7 @@
 
 import { readers, rootsOf } from "./columns.js";
 import { readConfig } from "./config.js";
-import { Problems, Refusal, exception, told } from "./errors.js";
+import { Problems, Refusal, exception, setTyped, told } from "./errors.js";
 import { forget } from "./host.js";
 import { Batch, Made, Row, rejection } from "./row.js";
 import { KINDS } from "./values.js";
@@ -129,7 +129,8 @@ export function process(own, { config, needs }, batch) {
 }
 
 /** The exports of the component. */
-export function world(own, { name, version, description }) {
+export function world(own, { name, version, description, typed = [] }) {
+  setTyped(typed);
   if (!own?.reads) throw new TypeError("`plugin.js` has no plugin: `export default plugin({…})`");
   let ready;
   return {

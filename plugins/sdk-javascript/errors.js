@@ -45,6 +45,14 @@ export function told(value) {
   return text.length > 80 ? text.slice(0, 79) + "…" : text;
 }
 
+/** Files that had types: they are told by the names that the author gave them. */
+const typed = new Set();
+
+/** Says of which files types were taken out, each as it is called without them: `plugin.js`. */
+export function setTyped(names) {
+  for (const name of names) typed.add(name);
+}
+
 /** An error, with the line of the plugin that it left from. */
 export function exception(error) {
   if (!(error instanceof Error)) return told(error);
@@ -53,7 +61,10 @@ export function exception(error) {
   for (const line of lines) {
     const place = /([^/(\s]*)\/([^/(\s]+\.[cm]?[jt]s):(\d+)(?::\d+)?\)?$/.exec(line);
     // Those of the SDK are not the plugin's.
-    if (place && place[1] !== "sdk") return `${text} (${place[2]}, line ${place[3]})`;
+    if (place && place[1] !== "sdk") {
+      const file = typed.has(place[2]) ? place[2].replace(/js$/, "ts") : place[2];
+      return `${text} (${file}, line ${place[3]})`;
+    }
   }
   return text;
 }

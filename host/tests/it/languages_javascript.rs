@@ -97,7 +97,11 @@ fn types_are_taken_out() {
             {"input": {"what": "fail"}, "rejected": "exception"}
         ]
     }"#;
-    TYPESCRIPT.passes("types_are_taken_out", &[("words.ts", words), ("tests/cases.json", cases)]);
+    let files = [("words.ts", words), ("tests/cases.json", cases)];
+    TYPESCRIPT.passes("types_are_taken_out", &files);
+    let test = "types_are_taken_out";
+    let Some((_, letters)) = TYPESCRIPT.letters_with(test, &files, &["fail"]) else { return };
+    assert!(letters[0]["message"].as_str().unwrap().contains("(plugin.ts, line "), "{letters:#?}");
 }
 
 /// Whole columns: what is set, what stays, what is refused, and what is dropped.

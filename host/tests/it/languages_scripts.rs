@@ -150,15 +150,19 @@ impl Language {
         }
     }
 
-    /// The hostile plugin, with further files: among them golden cases, which pass.
-    pub(crate) fn passes(&self, test: &str, further: &[(&str, &str)]) {
-        let scratch = Scratch::new();
-        self.plugin(&scratch, "hostile", self.hostile);
+    fn hostile_with(&self, scratch: &Scratch, further: &[(&str, &str)]) {
+        self.plugin(scratch, "hostile", self.hostile);
         for (name, text) in further {
             let path = scratch.path("hostile").join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
+    }
+
+    /// The hostile plugin, with further files: among them golden cases, which pass.
+    pub(crate) fn passes(&self, test: &str, further: &[(&str, &str)]) {
+        let scratch = Scratch::new();
+        self.hostile_with(&scratch, further);
         if built(test, &scratch, "hostile") {
             let told = succeeds(clickmill(&scratch, &["plugin", "test", "hostile"]));
             assert!(told.ends_with("golden cases pass\n"), "{told}");
@@ -168,8 +172,18 @@ impl Language {
     /// The letters that a run through the hostile plugin makes of rows, in the order of those; `None` where it can't
     /// be built.
     pub(crate) fn letters(&self, test: &str, rows: &[&str]) -> Option<(Scratch, Vec<Json>)> {
+        self.letters_with(test, &[], rows)
+    }
+
+    /// The same, with further files.
+    pub(crate) fn letters_with(
+        &self,
+        test: &str,
+        further: &[(&str, &str)],
+        rows: &[&str],
+    ) -> Option<(Scratch, Vec<Json>)> {
         let scratch = Scratch::new();
-        self.plugin(&scratch, "hostile", self.hostile);
+        self.hostile_with(&scratch, further);
         if !built(test, &scratch, "hostile") {
             return None;
         }

@@ -11,8 +11,8 @@ const { name, version = "0", description = "" } = JSON.parse(readFileSync(join(f
 
 const NO_SOURCES = ["target", "node_modules", "clickmill-data"];
 
-/** The sources with their types taken out, each where it is in the folder. */
-function withoutTypes() {
+/** The sources with their types taken out, each where it is in the folder; `typed` gets the names of those that had any. */
+function withoutTypes(typed) {
   const { transformSync } = tool("amaro");
   const made = join(work, "source");
   rmSync(made, { recursive: true, force: true });
@@ -30,6 +30,7 @@ function withoutTypes() {
         } else {
           const { code } = transformSync(readFileSync(own, "utf8"), { mode: "strip-only", filename: own });
           writeFileSync(its.replace(/ts$/, "js"), code);
+          typed.push(entry.name.replace(/ts$/, "js"));
         }
       }
     }
@@ -40,10 +41,11 @@ function withoutTypes() {
 
 try {
   const isTyped = readdirSync(folder).includes("plugin.ts");
-  const source = isTyped ? withoutTypes() : folder;
+  const typed = [];
+  const source = isTyped ? withoutTypes(typed) : folder;
   const entry = join(work, "entry.js");
   const own = (file) => JSON.stringify("./" + relative(dirname(entry), join(source, file)));
-  const about = JSON.stringify({ name, version, description });
+  const about = JSON.stringify({ name, version, description, typed });
   const jsSource = `import * as log from "clickmill:plugin/log@0.2.0";
 import * as lookup from "clickmill:plugin/lookup@0.2.0";
 import { alone, setHost, world } from ${own("sdk/clickmill-plugin.js")};
