@@ -315,6 +315,12 @@ static bool is_config_of(cm_config *config, cm_text path, cm_value *value, cm_ki
   static const char *const wanted[] = {[CM_IS_BOOLEAN] = "true or false", [CM_IS_INTEGER] = "an integer", [CM_IS_FLOAT64] = "a number", [CM_IS_TEXT] = "a text", [CM_IS_LIST] = "a list", [CM_IS_RECORD] = "a table"};
   if (kind == CM_IS_FLOAT64 && value->kind == CM_IS_INTEGER) *value = cm_float64((double)value->integer);
   if (value->kind == kind) return true;
+  for (uint32_t i = 0; i < clickmill_plugin.secret_count; i++)
+    if (cm_equal(path, cm_str(clickmill_plugin.secrets[i].name))) {
+      // The beginning of it the host would not know for a secret.
+      cm_problem(config, "the secret `%.*s` is a text, wanted %s", (int)path.length, path.bytes, wanted[kind]);
+      return false;
+    }
   cm_text is = told(*value);
   uint32_t length = is.length;
   if (length > 80) for (length = 79; (is.bytes[length] & 0xc0) == 0x80;) length--;
@@ -560,7 +566,10 @@ static void push_element(node *to, cm_value value, const char *root) {
   case CM_BOOLEAN: PUSH(&to->values, uint8_t, value.boolean); break;
   case CM_FLOAT64: PUSH(&to->values, double, value.float64); break;
   case CM_DECIMAL: PUSH(&to->values, __int128, value.decimal); break;
-  case CM_DATE: PUSH(&to->values, int32_t, (int32_t)value.integer); break;
+  case CM_DATE:
+    if (value.integer != (int32_t)value.integer) cm_fail("`%s` is set to %lld, wanted days since 1970-01-01 of 32 bits", root, (long long)value.integer);
+    PUSH(&to->values, int32_t, (int32_t)value.integer);
+    break;
   case CM_TEXT: case CM_JSON: case CM_BLOB:
     memcpy(grow(&to->values, value.text.length), value.text.bytes, value.text.length);
     PUSH(&to->ends, uint32_t, to->values.length);
@@ -677,12 +686,30 @@ static cm_value copy(cm_value value) {
   return value;
 }
 
+// Ends the call where a record that is set has a field that is not announced: it would be lost.
+static void check_fields(const cm_config *config, const column_spec *of, cm_value value) {
+  const column_spec *writes = (column_spec *)config->writes.bytes;
+  uint32_t count = config->writes.length / sizeof(column_spec);
+  if (of->type != CM_RECORD) return;
+  if (value.kind == CM_IS_LIST)
+    for (uint32_t i = 0; i < value.length; i++) check_fields(config, of, value.elements[i]);
+  if (value.kind == CM_IS_RECORD)
+    for (uint32_t i = 0; i < value.length; i++) {
+      cm_text path = cm_format("%s.%.*s", of->path.bytes, (int)value.fields[i].name.length, value.fields[i].name.bytes);
+      uint32_t at = 0;
+      while (at < count && !cm_equal(writes[at].path, path)) at++;
+      if (at == count) cm_fail("`%s` is set but not announced: add `cm_writes(config, \"%s\", …)` to `configure`", path.bytes, path.bytes);
+      check_fields(config, &writes[at], value.fields[i].value);
+    }
+}
+
 void cm_set(cm_row *row, const char *path, cm_value value) {
   value = copy(value);
   const column_spec *writes = (column_spec *)row->config->writes.bytes;
   uint32_t count = row->config->writes.length / sizeof(column_spec), at = 0;
   while (at < count && !cm_equal(writes[at].path, cm_str(path))) at++;
   if (at == count) cm_fail("`%s` is set but not announced: add `cm_writes(config, \"%s\", …)` to `configure`", path, path);
+  check_fields(row->config, &writes[at], value);
   if (!row->now.sets) row->now.sets = cm_alloc(count * sizeof(set));
   for (uint32_t i = 0; i < row->now.count; i++)
     if (row->now.sets[i].path == writes[at].path.bytes) { row->now.sets[i] = (set){writes[at].path.bytes, value, place_now}; return; }

@@ -133,7 +133,8 @@ int64_t cm_ingest_time(const cm_row *);
 
 // Sets a column that was announced. One that is not set keeps what was read of it, or is null. A field that is
 // announced without its record is set by path; where that leads through a list, with a list that has a value
-// for each element. What it is set to is copied.
+// for each element. What it is set to is copied. A record has no other fields than were announced, and the days of a date
+// have 32 bits: else it ends the call.
 void cm_set(cm_row *, const char *path, cm_value);
 void cm_set_text(cm_row *, const char *path, cm_text); // null where the text is not there
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 // Type is the type of a column's values.
@@ -110,7 +111,8 @@ func (b *batch) element(at, index int) any {
 		}
 		bytes := c.bytes[c.ends[index]:c.ends[index+1]]
 		if c.kind == Blob {
-			return bytes
+			// A copy, which the author may write to: behind these bytes are those of the next row. Empty it is no nil.
+			return append([]byte{}, bytes...)
 		}
 		return text(bytes)
 	case Record:
@@ -139,6 +141,16 @@ type node struct {
 	fields    []*node
 }
 
+// named is the one of that name; nil where there is none.
+func named(nodes []*node, name string) *node {
+	for _, n := range nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
 func newNode(name string) *node { return &node{column: column{name: name, kind: Record}} }
 
 func nodesOf(writes []Column, in *batch) []*node {
@@ -149,12 +161,7 @@ func nodesOf(writes []Column, in *batch) []*node {
 		for more {
 			var name string
 			name, path, more = strings.Cut(path, ".")
-			var next *node
-			for _, field := range at.fields {
-				if field.name == name {
-					next = field
-				}
-			}
+			next := named(at.fields, name)
 			if next == nil {
 				next = newNode(name)
 				at.fields = append(at.fields, next)
@@ -233,7 +240,7 @@ func overlay(given any, path string, value any, whole string) any {
 		given[name] = value
 		return given
 	}
-	if value != nil {
+	if !isNil(value) {
 		panic(fmt.Sprintf("`%s` is set where its record is null", whole))
 	}
 	return nil
@@ -271,8 +278,48 @@ func recordOf(value any) (map[string]any, bool) {
 	return record, true
 }
 
-// check panics where a value is not of the column's type.
-func (n *node) check(value any) {
+// isShared is whether the author may change the value that was set, in the map or slice that it is.
+func isShared(value any) bool {
+	kind := reflect.ValueOf(value).Kind()
+	return kind == reflect.Map || kind == reflect.Slice
+}
+
+// isNil is whether there is no value, also where that is of a type: who reads a null as a []byte has such.
+func isNil(value any) bool { return value == nil || isShared(value) && reflect.ValueOf(value).IsNil() }
+
+// isNull is whether a value of the column's type, or an element of its list, is null.
+func (n *node) isNull(value any) bool {
+	return value == nil || (n.kind == Blob || n.kind == Record) && isNil(value)
+}
+
+// checkSet panics where a value can't be set to a path that was announced. Where that leads through a list, there is a
+// value for each element.
+func checkSet(nodes []*node, path string, value any, whole string) {
+	name, rest, more := strings.Cut(path, ".")
+	n := named(nodes, name)
+	if !more {
+		n.check(value, true)
+		return
+	}
+	if n.announced {
+		panic(fmt.Sprintf("`%s` is part of the record `%s`, which is announced: set that", whole, n.path))
+	}
+	if !n.repeated || value == nil {
+		checkSet(n.fields, rest, value, whole)
+		return
+	}
+	list, ok := listOf(value)
+	if !ok {
+		panic(fmt.Sprintf("`%s` lies in a list: set a list with a value for each element", whole))
+	}
+	for _, element := range list {
+		checkSet(n.fields, rest, element, whole)
+	}
+}
+
+// check panics where a value is not of the column's type. One that is set has no other fields than are announced, while
+// one that was given may have some, which are not written.
+func (n *node) check(value any, isSet bool) {
 	if value == nil {
 		return
 	}
@@ -282,17 +329,17 @@ func (n *node) check(value any) {
 			panic(fmt.Sprintf("`%s` is a list, and is set to %v", n.path, value))
 		}
 		for _, element := range list {
-			if element == nil {
+			if n.isNull(element) {
 				panic(fmt.Sprintf("`%s` is a list, whose elements are never null", n.path))
 			}
-			n.checkElement(element)
+			n.checkElement(element, isSet)
 		}
 		return
 	}
-	n.checkElement(value)
+	n.checkElement(value, isSet)
 }
 
-func (n *node) checkElement(value any) {
+func (n *node) checkElement(value any, isSet bool) {
 	ok := false
 	switch n.kind {
 	case Boolean:
@@ -301,25 +348,47 @@ func (n *node) checkElement(value any) {
 		_, ok = value.(float64)
 	case NumericDecimal:
 		_, ok = value.(Decimal)
+	case Date:
+		var days int64
+		if days, ok = integer(value); days != int64(int32(days)) {
+			panic(fmt.Sprintf("`%s` is set to %d, wanted days since 1970-01-01 of 32 bits", n.path, days))
+		}
 	case Text, JSON:
-		_, ok = value.(string)
+		var text string
+		if text, ok = value.(string); !utf8.ValidString(text) {
+			// The host would refuse the whole batch for it.
+			panic(fmt.Sprintf("`%s` is set to text that is not UTF-8, such as one that is cut within a character", n.path))
+		}
 	case Blob:
 		_, ok = value.([]byte)
 	case Record:
 		var record map[string]any
 		if record, ok = recordOf(value); ok {
+			if isSet {
+				n.checkNames(record)
+			}
 			for _, field := range n.fields {
-				field.check(record[field.name])
+				field.check(record[field.name], isSet)
 			}
 		}
 	default:
-		switch value.(type) {
-		case int64, int:
-			ok = true
-		}
+		_, ok = integer(value)
 	}
 	if !ok {
 		panic(fmt.Sprintf("`%s` is announced with another type than %v, which is a %T", n.path, value, value))
+	}
+}
+
+// checkNames panics where a record has a field that is not announced: it would be lost.
+func (n *node) checkNames(record map[string]any) {
+	for name := range record {
+		if named(n.fields, name) == nil {
+			known := make([]string, len(n.fields))
+			for i, field := range n.fields {
+				known[i] = "`" + field.name + "`"
+			}
+			panic(fmt.Sprintf("`%[1]s.%[2]s` is set but not announced: the fields of `%[1]s` are %[3]s", n.path, name, strings.Join(known, ", ")))
+		}
 	}
 }
 
@@ -340,7 +409,7 @@ func (n *node) pushElement(value any) {
 	if n.count%8 == 0 {
 		n.valid = append(n.valid, 0)
 	}
-	if value == nil {
+	if n.isNull(value) {
 		n.hasNulls = true
 	} else {
 		n.valid[n.count/8] |= 1 << (n.count % 8)
@@ -361,7 +430,8 @@ func (n *node) pushElement(value any) {
 		number, _ := value.(Decimal)
 		n.words = append(n.words, number)
 	case Date:
-		n.days = append(n.days, int32(integer(value)))
+		days, _ := integer(value)
+		n.days = append(n.days, int32(days))
 	case Text, JSON, Blob:
 		if text, ok := value.(string); ok {
 			n.bytes = append(n.bytes, text...)
@@ -375,18 +445,19 @@ func (n *node) pushElement(value any) {
 			field.push(record[field.name])
 		}
 	default:
-		n.ints = append(n.ints, integer(value))
+		number, _ := integer(value)
+		n.ints = append(n.ints, number)
 	}
 }
 
-func integer(value any) int64 {
+func integer(value any) (int64, bool) {
 	switch value := value.(type) {
 	case int64:
-		return value
+		return value, true
 	case int:
-		return int64(value)
+		return int64(value), true
 	}
-	return 0
+	return 0, false
 }
 
 // finish adds finished columns, each before those below it.

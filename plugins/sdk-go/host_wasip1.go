@@ -2,6 +2,8 @@ package clickmill
 
 import (
 	"encoding/binary"
+	"strings"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -18,6 +20,7 @@ func hostFind(table unsafe.Pointer, tableLength uint32, field unsafe.Pointer, fi
 	offsets unsafe.Pointer, offsetCount uint32, bytes unsafe.Pointer, byteCount uint32, answer unsafe.Pointer)
 
 func writeLog(level uint32, line string) {
+	line = valid(line)
 	hostLog(level, unsafe.Pointer(unsafe.StringData(line)), uint32(len(line)))
 }
 
@@ -91,7 +94,16 @@ func putList[T any](m memory, at int, list []T) {
 	m.put(at+4, uint32(len(list)))
 }
 
-func putText(m memory, at int, text string) { putList(m, at, []byte(text)) }
+func putText(m memory, at int, text string) { putList(m, at, []byte(valid(text))) }
+
+// valid is a text with a mark in place of what is not UTF-8, as where a character was cut: for such a message or line
+// the host would end the call.
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
 
 // putRecords puts a list of records of so many bytes, each of which is filled.
 func putRecords[T any](m memory, at, size int, list []T, fill func(memory, T)) {

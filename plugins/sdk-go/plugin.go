@@ -10,8 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -124,13 +126,9 @@ func Export[C any](p Plugin[C]) { plugin = p.exported() }
 
 func (p Plugin[C]) exported() *exported {
 	ready := func(text []byte, setup *Setup) func(*Row) error {
-		config := p.Default
-		own := reflect.ValueOf(&config).Elem()
-		own.Set(clone(own))
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&config); err != nil {
-			setup.Problem("%s", strings.TrimPrefix(err.Error(), "json: "))
+		config, err := p.read(text)
+		if err != nil {
+			setup.problems = append(setup.problems, p.whyNot(text, err))
 			return nil
 		}
 		p.Configure(&config, setup)
@@ -147,8 +145,67 @@ func (p Plugin[C]) exported() *exported {
 	return &exported{p.Name, p.Version, p.Description, schema, p.Secrets, ready}
 }
 
+// read is the configuration of a text.
+func (p Plugin[C]) read(text []byte) (C, error) {
+	config := p.Default
+	own := reflect.ValueOf(&config).Elem()
+	own.Set(clone(own))
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&config)
+	return config, err
+}
+
+// whyNot is why a configuration is not read, by the name of the field. What errors tell of a secret may be a part of
+// it, which the host would not know for one: they are not told.
+func (p Plugin[C]) whyNot(text []byte, err error) string {
+	told := func(err error) string { return strings.TrimPrefix(err.Error(), "json: ") }
+	isNamed := func(err error) bool {
+		var typed *json.UnmarshalTypeError
+		return errors.As(err, &typed) && typed.Field != "" || strings.HasPrefix(err.Error(), "json: unknown field ")
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(text, &fields) != nil {
+		return told(err)
+	}
+	read := func(fields map[string]json.RawMessage) error {
+		text, _ := json.Marshal(fields)
+		_, err := p.read(text)
+		return err
+	}
+	isSecret := func(name string) bool {
+		return slices.ContainsFunc(p.Secrets, func(secret Secret) bool { return secret.Name == name })
+	}
+	// A configuration that wants several fields together is not read by one.
+	if read(map[string]json.RawMessage{}) == nil {
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			err := read(map[string]json.RawMessage{name: fields[name]})
+			switch {
+			case err == nil:
+			case isSecret(name) && err.Error() == fmt.Sprintf("json: unknown field %q", name):
+				return fmt.Sprintf("the secret `%s` comes as a field of the configuration: declare it there as a string", name)
+			case isSecret(name):
+				return fmt.Sprintf("the secret `%s` is not what its field takes: declare that as a string", name)
+			case isNamed(err):
+				return told(err)
+			default:
+				return fmt.Sprintf("`%s`: %s", name, told(err))
+			}
+		}
+	}
+	for name := range fields {
+		if isSecret(name) {
+			fields[name] = json.RawMessage(`"` + strings.Repeat("0", 64) + `"`)
+		}
+	}
+	if err := read(fields); err != nil {
+		return told(err)
+	}
+	return "the configuration is not what the plugin takes: as it has secrets, no more is told"
+}
+
 // clone is a copy that shares no map, slice or pointer with the value: JSON is decoded into those that are there.
-// What is not exported is nothing that JSON reaches.
+// What is not exported is nothing that JSON reaches, but for what a struct that is embedded exports.
 func clone(value reflect.Value) reflect.Value {
 	made := reflect.New(value.Type()).Elem()
 	made.Set(value)
@@ -165,7 +222,8 @@ func clone(value reflect.Value) reflect.Value {
 			}
 		case reflect.Slice:
 			made.Set(reflect.MakeSlice(value.Type(), value.Len(), value.Len()))
-			for i := range value.Len() {
+			reflect.Copy(made, value)
+			for i := 0; i < value.Len() && value.Type().Elem().Kind() > reflect.Complex128; i++ {
 				made.Index(i).Set(clone(value.Index(i)))
 			}
 		case reflect.Pointer:
@@ -179,13 +237,19 @@ func clone(value reflect.Value) reflect.Value {
 			made.Index(i).Set(clone(value.Index(i)))
 		}
 	case reflect.Struct:
-		for i := range value.NumField() {
-			if value.Type().Field(i).IsExported() {
-				made.Field(i).Set(clone(value.Field(i)))
-			}
-		}
+		cloneFields(made)
 	}
 	return made
+}
+
+func cloneFields(of reflect.Value) {
+	for i := range of.NumField() {
+		if field := of.Type().Field(i); field.IsExported() {
+			of.Field(i).Set(clone(of.Field(i)))
+		} else if field.Anonymous && field.Type.Kind() == reflect.Struct {
+			cloneFields(of.Field(i))
+		}
+	}
 }
 
 // schemaOf is the JSON Schema of a configuration, with its values as defaults.
@@ -209,6 +273,20 @@ func schemaOf(value reflect.Value) map[string]any {
 		for i := range of.NumField() {
 			field := of.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if base := value.Field(i); field.Anonymous && name == "" {
+				if base.Kind() == reflect.Pointer {
+					base = reflect.Zero(field.Type.Elem())
+				}
+				if base.Kind() == reflect.Struct {
+					// JSON has its fields beside the others; those of the same name are hidden by them.
+					for name, property := range schemaOf(base)["properties"].(map[string]any) {
+						if _, is := properties[name]; !is {
+							properties[name] = property
+						}
+					}
+					continue
+				}
+			}
 			if !field.IsExported() || name == "-" {
 				continue
 			}

@@ -2,6 +2,7 @@ package clickmill
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -10,7 +11,7 @@ import (
 //
 // Values are nil, bool, int64, float64, Decimal, string, []byte, []any for lists, and map[string]any for records.
 // Dates are days since 1970-01-01, times of day microseconds since midnight, datetimes and timestamps
-// microseconds since 1970-01-01: int64 all of them. JSON is its text.
+// microseconds since 1970-01-01: int64 all of them. JSON is its text. What is read may be written to: it is a copy.
 type Row struct {
 	batch      *batch
 	index      int
@@ -80,18 +81,15 @@ func (r *Row) IngestTime() int64 { return r.batch.ingestTime }
 // Set sets a column that was announced. One that is not set keeps what was read of it, or is null. A list may be a
 // slice of another type too, such as []string, and a record a map, such as map[string]int64. A record that was
 // announced is set whole. A field that was announced without its record is set by path; where that leads
-// through a list, with a list that has a value for each element.
+// through a list, with a list that has a value for each element. A blob or a record that is nil is null.
 //
-// It panics where the column was not announced, or as another type: a mistake of the plugin.
+// It panics where the column was not announced, or as another type: a mistake of the plugin. So it does where a field
+// of a record was not announced, the record was in its place, a text is not UTF-8, or a date has more than 32 bits.
 func (r *Row) Set(path string, value any) {
 	for _, column := range r.writes {
 		if column.Path == path {
-			// Here for the line of the author's. Below a record it is looked at with the record.
-			for _, root := range r.roots {
-				if root.path == path {
-					root.check(value)
-				}
-			}
+			// Here for the line of the author's.
+			checkSet(r.roots, path, value, path)
 			if r.made.sets == nil {
 				r.made.sets = map[string]any{}
 			}
@@ -105,11 +103,16 @@ func (r *Row) Set(path string, value any) {
 // FilterOut filters the row out: counted, not dead-lettered.
 func (r *Row) FilterOut() { r.made.dropped = true }
 
-// Emit ends a row of those that become of this one, with what is set. Where the row's function returns an error,
-// those that were emitted are forgotten.
+// Emit ends a row of those that become of this one, with what is set: a copy, so that a map or slice may be filled
+// again for the next one. Where the row's function returns an error, those that were emitted are forgotten.
 func (r *Row) Emit() {
 	if !r.multiplies {
 		panic("a row is emitted, but Configure does not call setup.Multiplies()")
+	}
+	for path, value := range r.made.sets {
+		if isShared(value) {
+			r.made.sets[path] = clone(reflect.ValueOf(value)).Interface()
+		}
 	}
 	r.emitted = append(r.emitted, r.made)
 	r.made = made{}
@@ -188,10 +191,19 @@ func fits(roots []*node, row *Row) error {
 	}
 	return rowSafely(func(row *Row) error {
 		for _, made := range append(row.emitted, row.made) {
+			for path, value := range made.sets {
+				// As it is by now.
+				if isShared(value) {
+					checkSet(roots, path, value, path)
+				}
+			}
 			for _, root := range roots {
+				if root.announced {
+					continue
+				}
 				for path := range made.sets {
 					if first, _, _ := strings.Cut(path, "."); first == root.name {
-						root.check(root.of(row.batch, row.index, made.sets))
+						root.check(root.of(row.batch, row.index, made.sets), false)
 						break
 					}
 				}

@@ -32,7 +32,7 @@ func Test[C any](p Plugin[C], config string, rows ...map[string]any) ([]Outcome,
 	given := nodesOf(setup.reads, in)
 	for _, row := range rows {
 		for _, node := range given {
-			node.check(row[node.name])
+			node.check(row[node.name], false)
 			node.push(row[node.name])
 		}
 	}

