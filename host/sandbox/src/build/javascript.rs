@@ -53,7 +53,8 @@ fn line() -> String {
             .to_owned();
     }
     if node.is_none() || !tools::is_here("npm", ["--version"]) {
-        return "`sudo apt-get install -y nodejs npm`".to_owned();
+        return "`sudo apt-get install -y nodejs npm` where that gives Node 20 or later, else what https://nodejs.org has"
+            .to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
     let (options, packages) = (OPTIONS.join(" "), PACKAGES.join(" "));
