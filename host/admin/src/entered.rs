@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer_error;
-use super::gate::{Caller, unknown};
+use super::gate::{Caller, TokenRefused, unknown};
 use super::server::Ends;
 use super::tokens::Role;
 use clickmill_audit::{Action, Event, MAX_NAME_BYTES, one_line};
@@ -78,7 +78,7 @@ pub(super) async fn reveals(
     next.run(request).await
 }
 
-/// As a layer around that of the token: a token that is none is entered.
+/// As a layer around that of the token: a token that is none is entered, and a reader's for what operators do.
 pub(super) async fn denials(
     State(audit): State<Arc<AuditSink>>,
     request: Request,
@@ -88,7 +88,7 @@ pub(super) async fn denials(
     let tried = request.headers().contains_key(header::AUTHORIZATION);
     let ends = request.extensions().get::<Ends>().filter(|_| tried).copied();
     let answer = next.run(request).await;
-    if let (Some(ends), StatusCode::UNAUTHORIZED) = (ends, answer.status()) {
+    if let (Some(ends), Some(TokenRefused)) = (ends, answer.extensions().get()) {
         audit.deny(ends.peer);
     }
     answer

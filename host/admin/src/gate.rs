@@ -71,6 +71,10 @@ pub(super) struct Refused {
     why: &'static str,
 }
 
+/// Of an answer: the token that was shown is none, or one that may not do this.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenRefused;
+
 const OTHER_PAGE: Refused = Refused {
     status: StatusCode::FORBIDDEN,
     why: "a web page of another origin asks, and none of them is answered: type the address into the browser, or ask with a program such as curl",
@@ -132,6 +136,9 @@ impl Gate {
 
     fn answer(&self, peer: SocketAddr, refused: &Refused) -> Response {
         let mut answer = self.refuse(peer, refused.status, refused.why);
+        if [&NO_TOKEN, &READERS_ONLY].contains(&refused) {
+            answer.extensions_mut().insert(TokenRefused);
+        }
         if refused.status == StatusCode::UNAUTHORIZED {
             let wanted = HeaderValue::from_static("Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, wanted);

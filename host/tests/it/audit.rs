@@ -339,7 +339,9 @@ fn a_letter_is_shown_or_explained_once_that_is_entered() {
 fn tokens_that_are_none_are_entered_by_their_number() {
     let scratch = Scratch::new();
     scratch.write("token", "a token of more than sixteen bytes\n");
-    let live = Live::start(&scratch, &clicks(), &["--set", "admin.token_file=token"]);
+    scratch.write("readers", "a token of those who look on\n");
+    let tokens = ["--set", "admin.token_file=token", "--set", "admin.reader_token_file=readers"];
+    let live = Live::start(&scratch, &clicks(), &tokens);
     let history = ["plugin", "history", "--admin", &live.admin];
     for _ in 0..5 {
         let mut command = scratch.command(&history);
@@ -347,13 +349,16 @@ fn tokens_that_are_none_are_entered_by_their_number() {
         assert_eq!(output.unwrap().status.code(), Some(3));
     }
     scratch.done(&[&history[..], &["--token-file", "token"]].concat());
+    // A reader's is one, and not for this.
+    let rollback = ["plugin", "rollback", "--admin", &live.admin, "--token-file", "readers"];
+    assert!(!scratch.run(&rollback).status.success());
     live.end();
     let trail = Trail::of(&scratch);
     assert_eq!(trail.actions(), ["start", "deny", "deny", "stop"]);
     let denied = &trail.entries()[1..3];
     assert!(denied.iter().all(|entry| entry.outcome == Outcome::Refused));
     assert!(denied[0].detail.starts_with("from 127.0.0.1:"), "{denied:?}");
-    assert!(denied[1].detail.ends_with(", the last of 4 times"), "{denied:?}");
+    assert!(denied[1].detail.ends_with(", the last of 5 times"), "{denied:?}");
     let text = fs::read_to_string(&trail.0).unwrap();
     assert!(!text.contains("somebody else"), "what was shown is in the log");
 }
