@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::languages_scripts::{Language, tools};
-use crate::support::{Scratch, talk};
+use crate::support::{Scratch, root, talk};
 
 pub(crate) const GO: Language = Language {
     name: "go",
@@ -250,6 +250,33 @@ fn the_cases_of_all_languages_pass_in_go() {
 #[test]
 fn the_cases_of_all_languages_pass_in_c() {
     C.passes_the_cases_of_all("the_cases_of_all_languages_pass_in_c");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass_in_rust() {
+    let scratch = Scratch::new();
+    let (languages, sdk) = (root().join("host/tests/languages"), root().join("plugins/sdk"));
+    let manifest = format!(
+        "[package]\nname = \"orders\"\nversion = \"1.2.3\"\nedition = \"2024\"\n\
+         description = \"What the SDK can\"\n\n[workspace]\n\n[dependencies]\n\
+         clickmill-plugin = {{ path = \"{}\" }}\nschemars = \"1\"\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\n",
+        sdk.display()
+    );
+    for folder in ["orders/src", "orders/tests"] {
+        std::fs::create_dir_all(scratch.path(folder)).unwrap();
+    }
+    scratch.write("orders/Cargo.toml", manifest);
+    for (from, to) in [
+        (root().join("Cargo.lock"), "orders/Cargo.lock"),
+        (languages.join("rust/lib.rs"), "orders/src/lib.rs"),
+        (languages.join("cases.json"), "orders/tests/cases.json"),
+    ] {
+        scratch.write(to, std::fs::read(from).unwrap());
+    }
+    let test = |more: &[&str]| scratch.done(&[&["plugin", "test", "orders"][..], more].concat());
+    assert_eq!(test(&[]), "17 golden cases pass\n");
+    assert_eq!(test(&["--json"]), test(&["--json"]));
 }
 
 /// A plugin does what it is granted and no more, and costs its own rows.

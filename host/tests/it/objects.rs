@@ -344,6 +344,7 @@ fn a_watched_file_is_left_until_it_rests_and_a_bad_one_is_set_aside() {
 fn an_object_that_a_watch_has_set_aside_is_counted() {
     plugins();
     let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
     let bad = scratch.write("in/a.csv", "one;two\n1;2\n");
     let hours_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
     fs::File::options().append(true).open(bad).unwrap().set_modified(hours_ago).unwrap();
