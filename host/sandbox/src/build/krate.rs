@@ -73,7 +73,8 @@ impl Crate {
         }
         let copy = tempfile::Builder::new().prefix(COPY).tempdir_in(self.target.join(CRATES))?;
         copy_of(other, copy.path())?;
-        fs::rename(copy.keep(), own)
+        // Where another process was first, the copy goes with its name.
+        fs::rename(copy.path(), own)
     }
 
     fn artifact(&self, extension: &str) -> PathBuf {
