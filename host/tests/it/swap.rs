@@ -1,6 +1,7 @@
 //! Plugins change while the pipeline runs: checked before, whole batches only, taken back where they are
 //! worse.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clickmill_sandbox::PluginSet;
@@ -424,15 +425,21 @@ fn a_swap_made_by_an_earlier_version_is_gone_on_with() {
     assert_eq!(again.end()["plugin_set"], swapped["to"]);
 }
 
-#[test]
-fn a_watched_component_is_taken_up_when_it_changes() {
-    let scratch = Scratch::new();
+/// A stream that takes up components of a folder, which is returned too, empty yet.
+fn that_watches(scratch: &Scratch) -> (Live, PathBuf) {
     let folder = scratch.path("drop");
     std::fs::create_dir_all(&folder).unwrap();
     let watch = format!("swap.watch={}", folder.display());
     let fast = ["--set", &watch, "--set", "swap.watch_interval_secs=0.1"];
-    let live = Live::start(&scratch, &clicks(), &[&FAST[..], &fast].concat());
+    let live = Live::start(scratch, &clicks(), &[&FAST[..], &fast].concat());
     live.wait_for_rows(1, 1000);
+    (live, folder)
+}
+
+#[test]
+fn a_watched_component_is_taken_up_when_it_changes() {
+    let scratch = Scratch::new();
+    let (live, folder) = that_watches(&scratch);
     // A plugin of another stage does not read what this one is to write.
     std::fs::copy(component("plugins/enrich"), folder.join("mask.wasm")).unwrap();
     wait_until("a refusal", || live.talk().contains("a swap is refused"));
@@ -448,12 +455,7 @@ fn a_watched_component_is_taken_up_when_it_changes() {
 #[test]
 fn a_watched_component_that_was_taken_back_comes_again_with_other_bytes_only() {
     let scratch = Scratch::new();
-    let folder = scratch.path("drop");
-    std::fs::create_dir_all(&folder).unwrap();
-    let watch = format!("swap.watch={}", folder.display());
-    let fast = ["--set", &watch, "--set", "swap.watch_interval_secs=0.1"];
-    let live = Live::start(&scratch, &clicks(), &[&FAST[..], &fast].concat());
-    live.wait_for_rows(1, 1000);
+    let (live, folder) = that_watches(&scratch);
     let put = |bytes: &[u8]| {
         std::fs::write(scratch.path("mask.new"), bytes).unwrap();
         std::fs::rename(scratch.path("mask.new"), folder.join("mask.wasm")).unwrap();
