@@ -159,7 +159,7 @@ fn a_log_that_is_no_file_is_told_at_once() {
         make(&trail.0);
         for arguments in asked {
             let mut command = scratch.command(arguments);
-            let mut process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+            let mut process = Process::listen(&mut command);
             wait_until("its end", || process.try_wait().unwrap().is_some());
             let output = process.wait_with_output().unwrap();
             let told = talk(&output, &scratch);

@@ -87,7 +87,7 @@ impl Cloud {
     pub(crate) fn drain_all(&self, published: u64) -> Json {
         self.apply_tables();
         let child = spawn(self.stream(&["--set", MANY_STREAMS]));
-        wait_until("all messages", || self.messages_there() >= published);
+        self.wait_for_messages(published);
         signal(&child, "-INT");
         summary(&child.wait_with_output().expect("it ends"))
     }
@@ -100,6 +100,20 @@ impl Cloud {
             self.bigquery.number(&sql)
         };
         ids("clicks_raw") + ids("dead_letter")
+    }
+
+    /// Waits until so many messages have become rows or letters, however long that takes: as long as some come.
+    #[track_caller]
+    pub(crate) fn wait_for_messages(&self, published: u64) {
+        let mut there = self.messages_there();
+        while there < published {
+            let before = there;
+            let what = format!("more than {before} of {published} messages");
+            wait_until(&what, || {
+                there = self.messages_there();
+                there > before
+            });
+        }
     }
 
     /// Publishes generated clicks.
@@ -148,7 +162,7 @@ impl Cloud {
 
 /// Starts a command whose output is wanted later.
 pub(crate) fn spawn(mut command: Command) -> Process {
-    Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+    Process::listen(&mut command)
 }
 
 /// Runs a command that ends by itself, however much it says.

@@ -23,7 +23,7 @@ fn stream_through(cloud: &Cloud, count: u64, bad: &str, faults: impl FnOnce()) -
     let streaming = spawn(cloud.stream(&EXACTLY_ONCE));
     faults();
     assert!(publishing.wait().unwrap().success());
-    wait_until("all messages", || cloud.messages_there() >= count);
+    cloud.wait_for_messages(count);
     signal(&streaming, "-INT");
     summary(&streaming.wait_with_output().unwrap())
 }

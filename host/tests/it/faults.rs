@@ -111,7 +111,7 @@ fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
     let rows = "SELECT COUNT(*) FROM clickstream_analytics.clicks_raw";
     assert_eq!(cloud.bigquery.number(rows), 0);
     wire.set(Mode::Pass);
-    wait_until("all messages", || cloud.messages_there() == 5000);
+    cloud.wait_for_messages(5000);
     signal(&streaming, "-INT");
     let output = streaming.wait_with_output().unwrap();
     let summary = summary(&output);
@@ -137,7 +137,7 @@ fn what_is_held_longer_than_its_deadline_does_not_come_again() {
     // The deadline is ten seconds.
     std::thread::sleep(Duration::from_secs(24));
     wire.set(Mode::Pass);
-    wait_until("all messages", || cloud.messages_there() == 5000);
+    cloud.wait_for_messages(5000);
     signal(&streaming, "-INT");
     let summary = summary(&streaming.wait_with_output().unwrap());
     assert_eq!(summary["rows_in"], 5000, "{summary:#}");

@@ -411,7 +411,7 @@ fn two_proposals_at_once_have_one_winner_and_the_other_is_told() {
     let spawned = ["k2", "k3"].map(|key| {
         let key = format!("mask.key_id={key}");
         let mut command = fleet.command("swap", &["--config", &key]);
-        Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+        Process::listen(&mut command)
     });
     let outputs = spawned.map(|process| process.wait_with_output().unwrap());
     let set = fleet.agree(&replicas);

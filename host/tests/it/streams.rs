@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
 use crate::emulators::{PROJECT, PubSub, free_port, pubsub, request};
 use crate::live::clicks;
-use crate::support::{Scratch, conserved, plugins, root};
+use crate::support::{Process, Scratch, conserved, plugins, root};
 
 /// A share of rejects that no stream of so many bad events keeps to.
 const HOPELESS: [&str; 6] = [
@@ -235,7 +235,7 @@ fn a_port_that_is_taken_gives_way_to_a_free_one_and_top_finds_both() {
     let first = spawn(run(&[]));
     let usual = format!("127.0.0.1:{port}");
     wait_until("the first", || found().iter().any(|one| one["admin"] == *usual));
-    let mut second = spawn(run(&[]));
+    let mut second = Process::spawn(run(&[]).stdout(Stdio::null()).stderr(Stdio::piped()));
     let mut lines = BufReader::new(second.stderr.take().unwrap()).lines();
     let mut talk = String::new();
     let other = loop {

@@ -2,12 +2,13 @@
 
 use std::borrow::BorrowMut;
 use std::fs::Permissions;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::JoinHandle;
 
 use clickmill_sandbox::build::{Freshness, Install, build};
 use serde_json::Value as Json;
@@ -302,39 +303,76 @@ pub(crate) fn agent() -> ureq::Agent {
 }
 
 /// A process that a test has started. It does not outlive the test, whichever way that ends.
-pub(crate) struct Process(Option<Child>);
+pub(crate) struct Process {
+    child: Option<Child>,
+    /// What it prints, standard output first, where it is listened to.
+    said: Option<[JoinHandle<Vec<u8>>; 2]>,
+}
 
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        Self(Some(command.spawn().expect("the program starts")))
+        Self { child: Some(command.spawn().expect("the program starts")), said: None }
+    }
+
+    /// Starts one whose output is wanted later. It is read from now on: a pipe that nobody reads is full after
+    /// 64 KiB, and holds whoever writes to it.
+    pub(crate) fn listen(command: &mut Command) -> Self {
+        let mut process = Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+        process.said = Some([all_of(stdout.expect("a pipe")), all_of(stderr.expect("a pipe"))]);
+        process
     }
 
     /// Waits for its end, and returns what it has printed.
     pub(crate) fn wait_with_output(mut self) -> io::Result<Output> {
-        self.0.take().expect("it is there until it is dropped").wait_with_output()
+        let mut child = self.child.take().expect("it is there until it is dropped");
+        let Some(said) = self.said.take() else { return child.wait_with_output() };
+        drop(child.stdin.take());
+        let status = child.wait()?;
+        let [stdout, stderr] = said.map(|said| said.join().expect("no thread panics"));
+        Ok(Output { status, stdout, stderr })
     }
+}
+
+fn all_of(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        // What was read before an error is kept.
+        let _ = pipe.read_to_end(&mut said);
+        said
+    })
 }
 
 impl Deref for Process {
     type Target = Child;
 
     fn deref(&self) -> &Child {
-        self.0.as_ref().expect("it is there until it is dropped")
+        self.child.as_ref().expect("it is there until it is dropped")
     }
 }
 
 impl DerefMut for Process {
     fn deref_mut(&mut self) -> &mut Child {
-        self.0.as_mut().expect("it is there until it is dropped")
+        self.child.as_mut().expect("it is there until it is dropped")
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
+        if let Some(child) = &mut self.child {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if std::thread::panicking()
+            && let Some(said) = self.said.take()
+        {
+            for said in said.into_iter().filter_map(|said| said.join().ok()) {
+                eprintln!(
+                    "a process said, before the test failed:\n{}",
+                    String::from_utf8_lossy(&said)
+                );
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ fn what_passes_by_itself_is_waited_for_and_told() {
             status == 503 && why.contains(told)
         });
         cloud.bigquery.take_back();
-        wait_until("all messages", || cloud.messages_there() == published);
+        cloud.wait_for_messages(published);
         wait_until("readiness", || readiness(&admin).0 == 200);
     }
     signal(&streaming, "-INT");
@@ -92,7 +92,7 @@ fn a_column_that_the_table_lacks_is_not_waited_for() {
     cloud.apply_tables();
     let streaming = spawn(cloud.stream(&["--set", "admin.listen=off"]));
     cloud.publish(&["--count", "500", "--seed", "41"]);
-    wait_until("the first messages", || cloud.messages_there() == 500);
+    cloud.wait_for_messages(500);
     cloud.bigquery.query("ALTER TABLE clickstream_analytics.clicks_raw DROP COLUMN country");
     cloud.publish(&["--count", "500", "--seed", "42"]);
     let output = streaming.wait_with_output().unwrap();
@@ -145,12 +145,12 @@ fn a_table_that_is_deleted_and_made_again_takes_what_was_held() {
         let set = ["--set", exactly_once, "--set", &listen];
         let streaming = spawn(cloud.stream(&[&set[..], &["--stop-when-idle", "60s"]].concat()));
         cloud.publish(&["--count", "500", "--seed", "44", "--bad", "0%"]);
-        wait_until("the first messages", || cloud.messages_there() == 500);
+        cloud.wait_for_messages(500);
         delete(&cloud, "clicks_raw");
         cloud.publish(&["--count", "700", "--seed", "45", "--bad", "0%"]);
         wait_until("no readiness", || readiness(&admin).1.contains("there is no such table"));
         cloud.apply_tables();
-        wait_until("the others", || cloud.messages_there() >= 700);
+        cloud.wait_for_messages(700);
         signal(&streaming, "-INT");
         assert_eq!(summary(&streaming.wait_with_output().unwrap())["rows_in"], 1200);
         assert_eq!(cloud.messages_there(), 700);

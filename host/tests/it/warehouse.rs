@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
@@ -317,7 +317,7 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
         fs::rename(file, &aside).unwrap();
         pipe(file);
         let mut command = scratch.command(&run);
-        let mut process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let mut process = Process::listen(&mut command);
         wait_until("its end", || process.try_wait().unwrap().is_some());
         let output = process.wait_with_output().unwrap();
         let talk = talk(&output, &scratch);

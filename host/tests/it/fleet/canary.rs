@@ -1,7 +1,6 @@
 //! Some replicas try a set out before the others take it up: they do so with all their batches, and all switch or
 //! none, whoever gives it up, is stopped by hand or is killed when.
 
-use std::process::Stdio;
 
 use serde_json::Value as Json;
 
@@ -16,7 +15,7 @@ fn propose(fleet: &Fleet, key: &str, replicas: &str, time: &str) -> Process {
     let key = format!("mask.key_id={key}");
     let more = ["--config", &key, "--canary-replicas", replicas, "--canary-for", time];
     let mut command = fleet.command("swap", &more);
-    Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()))
+    Process::listen(&mut command)
 }
 
 /// The name of a process among the replicas.
