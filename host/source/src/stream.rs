@@ -13,7 +13,7 @@ use super::delivery::Delivery;
 use super::{SourceError, live, pubsub};
 use clickmill_config::Source;
 
-/// Deliveries that wait to be put into a batch.
+/// Deliveries of the generator that wait to be put into a batch.
 const QUEUED: usize = 4096;
 
 /// A stream that is open.
@@ -27,7 +27,13 @@ pub struct Stream {
 impl Stream {
     /// Opens a stream. Nothing is pulled before this has made sure that the subscription is there.
     pub async fn open(source: &Source) -> Result<Self, SourceError> {
-        let (sender, deliveries) = mpsc::channel(QUEUED);
+        // Whatever may be pulled is read at once. What waits in a connection instead is nobody's: its lease is not
+        // extended, so it runs out however soon the message is read then, and the message comes again.
+        let queued = match source {
+            Source::PubSub(config) => config.max_outstanding_messages,
+            _ => QUEUED,
+        };
+        let (sender, deliveries) = mpsc::channel(queued);
         let (stop, stopped) = watch::channel(false);
         let (name, pulling) = match source {
             Source::PubSub(config) => {
