@@ -131,7 +131,7 @@ fn what_is_held_longer_than_its_deadline_does_not_come_again() {
     let wire = Proxy::start(&cloud.bigquery.grpc);
     cloud.via[1] = wire.address.clone();
     // A table that takes little at a time: most messages wait to be put into a batch.
-    let few = ["--set", "batch.max_rows=200"];
+    let few = ["--set", "batch.max_rows=50"];
     let streaming = spawn(cloud.stream(&[&few[..], &["--stop-when-idle", "60s"]].concat()));
     has_started(&cloud);
     wire.set(Mode::Refuse);
