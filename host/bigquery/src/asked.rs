@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 
 /// For how long what the ledger said is taken for true, where it only saves work.
 const FRESH: Duration = Duration::from_secs(10);
-/// How many loads the ledger is asked for at once.
-pub(super) const PAGE: usize = 1000;
+/// How many of the loads that are next are asked for once more: more than are begun before that is old too.
+const NEXT: usize = 1000;
+/// So many bytes of ids go into one question, of 15,000 loads. BigQuery takes a request of 10 MB with its
+/// parameters, of which a text is one, however long. But of each load two rows may come back, and all of an
+/// answer is in memory at once.
+const MOST_BYTES: usize = 512 << 10;
 
 /// What the ledger was asked last.
 #[derive(Debug, Default)]
@@ -71,7 +75,7 @@ impl Asked {
             Some(open) => {
                 let ahead = self.ahead[open.at..].iter();
                 Known::Ask(
-                    ahead.filter(|id| self.open.contains_key(*id)).take(PAGE).cloned().collect(),
+                    ahead.filter(|id| self.open.contains_key(*id)).take(NEXT).cloned().collect(),
                 )
             }
             None => Known::Ask(vec![load_id.to_owned()]),
@@ -79,9 +83,48 @@ impl Asked {
     }
 }
 
+/// The loads of one question after the other.
+pub(super) fn questions(load_ids: &[String]) -> impl Iterator<Item = &[String]> {
+    pages(load_ids, MOST_BYTES)
+}
+
+/// Ids by so many bytes at most, with what parts one from the next; at least one.
+fn pages(load_ids: &[String], most: usize) -> impl Iterator<Item = &[String]> {
+    let mut left = load_ids;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = left.iter().take_while(|id| {
+            bytes += id.len() + 1;
+            bytes <= most
+        });
+        let count = fit.count().max(1).min(left.len());
+        let (page, rest) = left.split_at(count);
+        left = rest;
+        (!page.is_empty()).then_some(page)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_thousand_loads_are_one_question_and_more_are_cut_by_their_bytes() {
+        let ids = |count| (0..count).map(|id| format!("{id:032x}")).collect::<Vec<String>>();
+        let cut = |count, most| {
+            let ids = ids(count);
+            let pages: Vec<&[String]> = pages(&ids, most).collect();
+            assert_eq!(pages.concat(), ids, "each is asked for once");
+            pages.iter().map(|page| page.len()).collect::<Vec<usize>>()
+        };
+        assert_eq!(cut(10_000, MOST_BYTES), [10_000]);
+        assert_eq!(cut(0, MOST_BYTES), [0; 0]);
+        assert_eq!(cut(10, 3 * 33), [3, 3, 3, 1]);
+        assert_eq!(cut(6, 4 * 33 - 1), [3, 3]);
+        // One that is longer than a question may be is asked for all the same.
+        assert_eq!(cut(2, 10), [1, 1]);
+        assert!(questions(&ids(100_000)).count() < 10);
+    }
 
     #[test]
     fn one_answer_does_for_all_that_were_asked_for() {
@@ -101,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_ahead_is_asked_for_a_page_at_a_time() {
-        let ids: Vec<String> = (0..3 * PAGE).map(|id| id.to_string()).collect();
+    fn of_what_is_still_ahead_only_what_is_next_is_asked_for_once_more() {
+        let ids: Vec<String> = (0..3 * NEXT).map(|id| id.to_string()).collect();
         let mut asked = Asked::default();
         asked.expect(ids.clone());
         asked.learn(&ids[..1001], &HashSet::from(["1000".to_owned()]));
@@ -110,7 +153,7 @@ mod tests {
             Known::Ask(ids) => ids,
             Known::Loaded(_) => Vec::new(),
         };
-        assert_eq!(ask("999").len(), PAGE);
+        assert_eq!(ask("999").len(), NEXT);
         assert_eq!(ask("999")[..2], ["999", "1001"]);
         assert_eq!(ask("2999"), ["2999"]);
         assert_eq!(ask("1000"), [""; 0]);

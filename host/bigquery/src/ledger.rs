@@ -14,7 +14,7 @@ use google_cloud_gax::error::Error;
 use serde_json::Value as Json;
 
 use super::answer::opening;
-use super::asked::{Known, PAGE};
+use super::asked::{Known, questions};
 use super::error::{BigQueryError, in_time};
 use super::patience::{Outages, Patience};
 use super::{BigQuery, encode};
@@ -69,7 +69,7 @@ impl BigQuery {
         target: &TableName,
     ) -> Result<HashSet<String>, BigQueryError> {
         let mut loaded = HashSet::new();
-        for page in load_ids.chunks(PAGE) {
+        for page in questions(load_ids) {
             for (load_id, standing) in self.look(page, target).await? {
                 let is_there = standing.is_committed
                     || match self.help(&load_id, &standing, target).await {
