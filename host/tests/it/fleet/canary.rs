@@ -1,7 +1,6 @@
 //! Some replicas try a set out before the others take it up: they do so with all their batches, and all switch or
 //! none, whoever gives it up, is stopped by hand or is killed when.
 
-
 use serde_json::Value as Json;
 
 use super::{Fleet, all_rows_are_made_by_known_sets, end, is_replaced, running};
