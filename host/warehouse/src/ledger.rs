@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::{Warehouse, WarehouseError};
@@ -13,6 +15,12 @@ use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 /// Up to so many loads a store without a disk is asked for one by one.
 const ASKED_ONE_BY_ONE: usize = 16;
+/// So many of those questions are on their way at once.
+const ASKED_AT_ONCE: usize = 32;
+/// So many names a request lists.
+const LISTED_AT_ONCE: usize = 1000;
+/// So many names at most are listed for each load that is asked for: about half of what asking for each costs.
+const LISTED_FOR_EACH: usize = 10;
 /// How a Parquet file begins and ends.
 const MAGIC: [u8; 4] = *b"PAR1";
 
@@ -36,15 +44,8 @@ impl Warehouse {
         load_ids: &[String],
         target: &TableName,
     ) -> Result<HashSet<String>, WarehouseError> {
-        if self.disk.is_none() && load_ids.len() > ASKED_ONE_BY_ONE {
-            // A listing gives a thousand names for what one question costs, and a store keeps what it has
-            // confirmed.
-            let listed = self.list(&self.table(&target.beside(TABLE))).await?;
-            let names = listed.iter().filter_map(|file| file.location.filename());
-            let names: HashSet<&str> =
-                names.filter_map(|name| name.strip_suffix(".parquet")).collect();
-            let loaded = load_ids.iter().filter(|id| names.contains(id.as_str()));
-            return Ok(loaded.cloned().collect());
+        if self.disk.is_none() {
+            return self.loaded_in_store(load_ids, target).await;
         }
         let mut loaded = HashSet::new();
         for id in load_ids {
@@ -63,6 +64,50 @@ impl Warehouse {
             }
         }
         Ok(loaded)
+    }
+
+    /// The same where there is no disk. What it costs depends on how many are asked for, and not on how many have
+    /// happened before: what a listing of bounded length does not name is asked for.
+    async fn loaded_in_store(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashSet<String>, WarehouseError> {
+        let (mut loaded, is_all) = match load_ids.len() {
+            ..=ASKED_ONE_BY_ONE => (HashSet::new(), false),
+            _ => self.listed(load_ids, target).await?,
+        };
+        if is_all {
+            return Ok(loaded);
+        }
+        let unknown = load_ids.iter().filter(|id| !loaded.contains(*id));
+        let asked = unknown.map(|id| async move {
+            let is_loaded = self.is_loaded(id, target).await?;
+            Ok::<_, WarehouseError>(is_loaded.then(|| id.clone()))
+        });
+        let asked: Vec<_> = asked.collect();
+        let found = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
+        let found: Vec<Option<String>> = found.try_collect().await?;
+        loaded.extend(found.into_iter().flatten());
+        Ok(loaded)
+    }
+
+    /// Which of these loads a listing of the ledger names, and whether it is all of the ledger. A listing gives a
+    /// thousand names for what one question costs, and a store keeps what it has confirmed.
+    async fn listed(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<(HashSet<String>, bool), WarehouseError> {
+        let most = LISTED_AT_ONCE.max(load_ids.len().saturating_mul(LISTED_FOR_EACH));
+        let folder = self.table(&target.beside(TABLE));
+        let listed = self.store.list(Some(&folder)).take(most).try_collect::<Vec<ObjectMeta>>();
+        let listed = listed.await;
+        let listed = listed.map_err(|source| self.failed(format!("list `{folder}`"), source))?;
+        let names = listed.iter().filter_map(|file| file.location.filename());
+        let names: HashSet<&str> = names.filter_map(|name| name.strip_suffix(".parquet")).collect();
+        let found = load_ids.iter().filter(|id| names.contains(id.as_str())).cloned();
+        Ok((found.collect(), listed.len() < most))
     }
 
     /// Whether a load is in the ledger.
@@ -170,6 +215,25 @@ mod tests {
             assert_eq!(loaded(warehouse, 0..100).await, even);
             assert_eq!(loaded(warehouse, 84..95).await, [84, 86, 88]);
         }
+    }
+
+    #[tokio::test]
+    async fn of_a_long_ledger_in_a_store_no_more_is_listed_than_asking_would_cost() {
+        let folder = tempfile::tempdir().unwrap();
+        let on_disk = Warehouse::open(folder.path().to_str().unwrap()).unwrap();
+        let store = Arc::new(InMemory::new());
+        let warehouse = Warehouse { store, disk: None, ..on_disk };
+        enter(&warehouse, 0..3000).await;
+        let ids: Vec<String> = (2900..3000).map(id).collect();
+        let (found, is_all) = warehouse.listed(&ids, &target()).await.unwrap();
+        // The first thousand names, of loads up to 2000.
+        assert_eq!((found.len(), is_all), (0, false));
+        let even: Vec<usize> = (2900..3000).step_by(2).collect();
+        assert_eq!(loaded(&warehouse, 2900..3000).await, even);
+        // Where more is asked for, one listing does.
+        let ids: Vec<String> = (0..3000).map(id).collect();
+        let (found, is_all) = warehouse.listed(&ids, &target()).await.unwrap();
+        assert_eq!((found.len(), is_all), (1500, true));
     }
 
     #[tokio::test]
