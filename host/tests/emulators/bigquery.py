@@ -48,6 +48,7 @@ Other faults are ordered over HTTP, beside the REST interface, while it runs:
 | denied, unauthenticated | PERMISSION_DENIED, UNAUTHENTICATED of the Write API |
 | rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path; with "reason", for that one |
 | exhausted | RESOURCE_EXHAUSTED: a quota is used up |
+| out_of_range | OUT_OF_RANGE to an append: the stream has fewer rows than its offset says |
 | too_large | a request of more than "bytes" ends the connection, as what carries it there does |
 | lost_answer | an append is made, and the connection ends before its answer; "then": "finalized" or "expired" |
 | uncommitted | streams are not committed: UNAVAILABLE |
@@ -604,6 +605,13 @@ def write_handler(loop, refuse_file):
                     )
                     continue
                 offset = request.offset if write_servicer._has_offset(request) else None
+                if offset is not None and FAULTS.meets("out_of_range", table):
+                    yield write_servicer._error_response(
+                        name,
+                        f"The offset is beyond stream, expected offset 0, received {offset}",
+                        status_code=grpc.StatusCode.OUT_OF_RANGE,
+                    )
+                    continue
                 answer = self._perform_append(
                     stream, rows, offset, settings.write_api_max_stream_rows
                 )

@@ -118,3 +118,20 @@ fn where_the_stream_has_expired_with_an_answer_lost_nothing_is() {
     stream_through(&cloud, 15_000, "10%", || lose_answers(&cloud, &tables, Some("expired")));
     cloud.all_are_there_once(15_000);
 }
+
+#[test]
+fn where_an_offset_is_out_of_range_another_stream_takes_the_rows() {
+    let test = "where_an_offset_is_out_of_range_another_stream_takes_the_rows";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    stream_through(&cloud, 6000, "10%", || {
+        for met in 0..6 {
+            let table = ["clicks_raw", "dead_letter"][met as usize % 2];
+            let fault = json!({ "kind": "out_of_range", "table": table, "times": 1 });
+            cloud.bigquery.order(&fault);
+            wait_until("an offset out of range", || cloud.bigquery.met("out_of_range") > met);
+        }
+    });
+    none_is_doubled(&cloud);
+    cloud.all_are_there_once(6000);
+}

@@ -105,6 +105,27 @@ fn a_column_that_the_table_lacks_is_not_waited_for() {
 }
 
 #[test]
+fn a_column_that_the_table_gains_is_null_in_what_a_stream_goes_on_to_write() {
+    let test = "a_column_that_the_table_gains_is_null_in_what_a_stream_goes_on_to_write";
+    for exactly_once in ["sink.exactly_once=true", "sink.exactly_once=false"] {
+        let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+        cloud.apply_tables();
+        let streaming = spawn(cloud.stream(&["--set", exactly_once]));
+        cloud.publish(&["--count", "500", "--seed", "47"]);
+        cloud.wait_for_messages(500);
+        let gain = "ALTER TABLE clickstream_analytics.clicks_raw ADD COLUMN added_since STRING";
+        cloud.bigquery.query(gain);
+        cloud.publish(&["--count", "500", "--seed", "48"]);
+        cloud.wait_for_messages(1000);
+        signal(&streaming, "-INT");
+        assert_eq!(summary(&streaming.wait_with_output().unwrap())["rows_in"], 1000);
+        let filled = "SELECT COUNT(added_since) FROM clickstream_analytics.clicks_raw";
+        assert_eq!(cloud.bigquery.number(filled), 0);
+        cloud.all_are_there_once(1000);
+    }
+}
+
+#[test]
 fn requests_that_are_too_large_on_the_way_are_cut() {
     let test = "requests_that_are_too_large_on_the_way_are_cut";
     for exactly_once in ["sink.exactly_once=true", "sink.exactly_once=false"] {
@@ -191,6 +212,17 @@ fn a_load_waits_for_what_passes_and_is_whole() {
         assert!(loads.bigquery.met(kind) > 0, "{kind} was not met");
     }
     assert_eq!(loads.run(&[])["objects_loaded"], 0);
+}
+
+#[test]
+fn a_load_whose_first_offset_is_out_of_range_begins_another_stream() {
+    let loads = Loads::start();
+    let fault = json!({ "kind": "out_of_range", "table": "clickstream_batch", "times": 1 });
+    loads.bigquery.order(&fault);
+    loads.put("clothing.csv", 1000, 49);
+    assert_eq!(loads.run(&[])["objects_loaded"], 1);
+    assert_eq!((loads.bigquery.met("out_of_range"), loads.bigquery.number(ROWS)), (1, 1000));
+    assert_eq!(loads.entries("committed"), 1);
 }
 
 #[test]
