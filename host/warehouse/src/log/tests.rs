@@ -192,6 +192,29 @@ async fn a_flush_that_is_tried_again_is_one_and_pipelines_do_not_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flush_for_which_the_disk_has_no_room_is_tried_again_and_seen_once() {
+    let scratch = Scratch::new().await;
+    let live = scratch.open("p").await;
+    live.append(&[rows(0..10)]).await.unwrap();
+    // As on a full disk, no file can be begun.
+    let [staging, aside] = ["_staging", "aside"].map(|name| scratch.folder.path().join(name));
+    std::fs::rename(&staging, &aside).unwrap();
+    std::fs::write(&staging, "").unwrap();
+    for _ in 0..3 {
+        let error = live.append(&[rows(10..20)]).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+    assert_eq!(scratch.seen().await, sum(10));
+    std::fs::remove_file(&staging).unwrap();
+    std::fs::rename(&aside, &staging).unwrap();
+    // None is taken for a row that was there already.
+    assert!(live.append(&[rows(10..20)]).await.unwrap().is_empty());
+    assert_eq!(scratch.seen().await, sum(20));
+    live.close().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(20), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_packed_waits_by_session_and_is_seen_once() {
     let scratch = Scratch::new().await;
     for n in 0..2 {
