@@ -301,6 +301,26 @@ fn one_bad_object_never_keeps_the_others_from_loading() {
     assert_eq!(retry(&["ffffffffffff"]).status.code(), Some(2));
 }
 
+#[test]
+fn a_gzip_bomb_is_one_letter_of_bounded_size_and_the_others_are_loaded() {
+    plugins();
+    let scratch = Scratch::new();
+    let good = shop(&scratch, 100, 1);
+    let header = good.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    // A record without an end: 64 times what one may have, in a thousandth of that.
+    let bomb = gzip(&[header, &vec![0; 64 << 20][..]].concat());
+    assert!(bomb.len() < 1 << 20);
+    fs::create_dir_all(scratch.path("in")).unwrap();
+    scratch.write("in/a-bomb.csv.gz", bomb);
+    scratch.write("in/b-good.csv", good);
+    let all = ["--set", "dead_letter.max_rejected_share=1.0"];
+    let summary = ended(&run(&scratch, None, "in/", &all).output().unwrap(), 0);
+    let counts = ["objects_loaded", "rows_out", "rows_rejected"].map(|count| &summary[count]);
+    assert_eq!(counts, [2, 100, 1]);
+    let kept = "SELECT MAX(BYTE_LENGTH(payloadBytes)) FROM clickstream_analytics.dead_letter";
+    assert!((1..=2 << 20).contains(&scratch.number(kept)));
+}
+
 /// How many entries a small table has.
 fn entries(scratch: &Scratch, table: &str) -> usize {
     let folder = scratch.path("warehouse/clickstream_analytics").join(table);
