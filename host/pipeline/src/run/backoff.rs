@@ -18,7 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(10))
+        // To which as much again is added by chance.
+        .with_max_delay(Duration::from_secs(5))
         .with_jitter()
         .without_max_times()
 }
@@ -50,5 +51,19 @@ impl Backoff {
         self.0 = Some(wait);
         stop.pause(&context.runtime, wait);
         !stop.after_object()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_between_two_tries_is_ten_seconds_at_most_and_there_is_always_another() {
+        let waits = backon::BackoffBuilder::build(backoff()).take(1000);
+        let waits: Vec<Duration> = waits.collect();
+        assert_eq!(waits.len(), 1000);
+        let longest = waits.into_iter().max();
+        assert!(longest <= Some(Duration::from_secs(10)), "{longest:?}");
     }
 }
