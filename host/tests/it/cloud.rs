@@ -110,6 +110,8 @@ impl Cloud {
             let before = there;
             let what = format!("more than {before} of {published} messages");
             wait_until(&what, || {
+                // The emulator has one thread for answers and appends: it is not to count all the time.
+                std::thread::sleep(Duration::from_millis(200));
                 there = self.messages_there();
                 there > before
             });
