@@ -42,7 +42,7 @@ use clickmill_sink::{Begun, Load, SinkError, Targets};
 use clickmill_tables::ledger::{self, Committed};
 use clickmill_tables::{Refused, Routed};
 
-/// So many numbers are asked for first, a page of the ledger's answers, and twice as many each time after.
+/// So many numbers are asked for first, and twice as many each time after.
 const ASKED: u64 = 1000;
 
 /// A number under which nothing was loaded: the one above all that are taken, so that all replays find the same,
