@@ -237,7 +237,10 @@ impl OwnStream {
             Err(error) if is_gone(&error) => return Ok(AtTheEnd::Unknown),
             Err(error) => return Err(opening(error, &what)),
         };
-        let finalized = match in_time(timeout, &what, writer.finalize()).await? {
+        let finalized = in_time(timeout, &what, writer.finalize()).await;
+        let finalized =
+            finalized.inspect_err(|no_answer| self.bigquery.forget_write_client(no_answer));
+        let finalized = match finalized? {
             Ok(finalized) => finalized,
             Err(error) if clickmill_google::is_not_found(&error) => return Ok(AtTheEnd::Unknown),
             Err(source) => return Err(BigQueryError::Service { what, source }),
