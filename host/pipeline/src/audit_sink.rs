@@ -13,9 +13,11 @@
 //! | it is remembered | the next start goes on with it, and says so |
 //! | its entry is carried to the table | the next start carries it |
 //!
-//! A canary that takes over, a rollback and a refusal were decided already, and nobody is to wait for a
-//! disk before a bad set is gone: they count first, and their entries are entered by another such thread at
-//! once. Where the file takes none, that is told at error and `/readyz`, no swap passes before them, no
+//! A canary takes over once that is entered. Where the file takes no entry it stays a canary: it goes on with its
+//! batches, is watched as before, and is tried again each second.
+//!
+//! A rollback and a refusal were decided already, and nobody is to wait for a disk before a bad set is gone:
+//! they count first, and their entries are entered by another such thread at once. Where the file takes none, that is told at error and `/readyz`, no swap passes before them, no
 //! pipeline starts without its entry, and they are tried until the process ends; what is left then is told,
 //! and lost. A kill before that loses them too: rows name their set, and the next start's entry the set that
 //! runs.

@@ -168,6 +168,7 @@ fn assemble(
         cache: options.cache.clone(),
         secrets: options.secrets.clone(),
         swap_lock: Mutex::new(()),
+        entering: Mutex::new(()),
         remembered: Mutex::default(),
         unpublished: Mutex::default(),
         to_catch_up: Wake::default(),
@@ -179,6 +180,7 @@ fn assemble(
     tell_events(&context, events, &threads);
     audit.keep(&threads);
     context.keep_up(&threads);
+    context.keep_promoting(&threads);
     Ok(PreparedPipeline { threads, context, runtime })
 }
 

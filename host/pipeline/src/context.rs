@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::Receiver;
@@ -19,7 +20,7 @@ use super::swap::set_store::{RunningSet, SetStore, SetStoreError};
 use super::swap::table;
 use super::threads::{Threads, Wake};
 use super::versions::actor::{self, Actor};
-use super::versions::slot::{Slot, SlotEvent};
+use super::versions::slot::{Base, Slot, SlotEvent};
 use super::versions::version::VersionRecord;
 use clickmill_audit::{Action, AuditError, Event, Host, Outcome};
 use clickmill_config::{Pipeline, PipelineFile, TableName};
@@ -32,6 +33,9 @@ use clickmill_sink::{SinkError, Tables};
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
 /// on its way to the table.
 const BATCHES_PER_WORKER: usize = 6;
+
+/// How often it is looked whether a canary's time is over.
+const LOOK_AT_CANARY: Duration = Duration::from_secs(1);
 
 /// Everything a pipeline runs with.
 pub(crate) struct Context {
@@ -60,6 +64,9 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
+    /// Held while a swap, or a canary that takes over, is entered and counts: the last that is entered is what
+    /// runs.
+    pub entering: Mutex<()>,
     /// Held while it is written what runs.
     pub remembered: Mutex<Remembered>,
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
@@ -172,6 +179,10 @@ impl Context {
     pub(crate) fn end(&self, outcome: Outcome, detail: String) {
         // Nothing that is compiled now would run any more.
         self.engine.stop();
+        {
+            let _none_is_entered = lock(&self.entering);
+            self.slot.hold();
+        }
         self.tell_events();
         self.remember_at_last();
         self.audit.end(Some(Event {
@@ -180,6 +191,45 @@ impl Context {
             ..Event::new(&self.actor, Action::Stop, detail)
         }));
         self.audit.tell_head();
+    }
+
+    /// Has the canary take over that `find` finds, once that is entered. Where it cannot be, the canary goes on with
+    /// the batches that it gets. One that is taken back meanwhile stays so, and the entry of that comes after.
+    pub(crate) fn promote(
+        &self,
+        find: impl FnOnce(&Slot) -> Option<Base>,
+    ) -> Result<(), AuditError> {
+        let _none_is_entered = lock(&self.entering);
+        let Some(base) = find(&self.slot) else { return Ok(()) };
+        let Some(canary) = base.canary() else { return Ok(()) };
+        self.audit.enter(Event {
+            old_plugin_set: Some(base.current.record.set.digest.to_string()),
+            new_plugin_set: Some(canary.set.digest.to_string()),
+            ..Event::new(actor::HOST, Action::Promote, "the canary takes over")
+        })?;
+        self.slot.promote(&base);
+        Ok(())
+    }
+
+    /// Has canaries take over whose time is over, on a thread of its own: no batch waits for the log.
+    pub(crate) fn keep_promoting(self: &Arc<Self>, threads: &Threads) {
+        let context = self.clone();
+        threads.spawn("canary", move |end| {
+            let mut is_told = false;
+            while !end.comes_within(LOOK_AT_CANARY) {
+                match context.promote(Slot::due) {
+                    Ok(()) => is_told = false,
+                    Err(error) if !std::mem::replace(&mut is_told, true) => {
+                        let error = causes(&error);
+                        tracing::error!(
+                            error,
+                            "the canary does not take over, which the audit log does not take: it goes on with its share of the batches, and this is tried again"
+                        );
+                    }
+                    Err(_) => {}
+                }
+            }
+        });
     }
 
     /// Keeps what a set is made of, and enters it into the table, before the first row names it.
@@ -323,11 +373,6 @@ impl Context {
                     to = %to.set.digest,
                     "the canary took over"
                 );
-                self.audit.enter_late(Event {
-                    old_plugin_set: Some(from.set.digest.to_string()),
-                    new_plugin_set: Some(to.set.digest.to_string()),
-                    ..Event::new(actor::HOST, Action::Promote, "the canary took over")
-                });
                 self.took_over();
             }
             SlotEvent::RolledBack { from, to, actor, reason } => {

@@ -142,6 +142,7 @@ impl Swaps {
         };
         // Without an entry it does not count.
         context.publish(&passed.library)?;
+        let none_is_entered = lock(&context.entering);
         let mut subject = stages(&request.changes);
         if request.changes.is_empty() {
             for (stage, grant) in difference::grants(&set, &passed.library.set()) {
@@ -159,6 +160,7 @@ impl Swaps {
         let origin = Origin { actor, note, changes };
         let put = (passed.library, passed.reading);
         let installed = context.slot.install(base, put, passed.fitted, origin, rollout);
+        drop(none_is_entered);
         let Some(record) = installed else {
             return Err(SwapRefused::Overtaken { entered: Some(swapped.to) });
         };

@@ -91,6 +91,34 @@ fn without_an_entry_no_swap_counts_and_a_rollback_does() {
 }
 
 #[test]
+fn a_canary_takes_over_once_that_is_entered_and_stays_one_until_then() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    let trail = Trail::of(&scratch);
+    live.wait_for_rows(1, 1000);
+    let canary = ["--canary", "50%", "--canary-for", "5s", "--config", "mask.key_id=k2"];
+    let swapped = live.swap(&scratch, &canary).unwrap();
+    trail.block();
+    wait_until("an error", || live.talk().contains("the canary does not take over"));
+    let history = live.history();
+    assert_eq!(history[1]["standing"], "canary", "{history:?}");
+    for number in [1, 2] {
+        let rows = history[number - 1]["rows"].as_u64().unwrap();
+        live.wait_for_rows(number as u64, rows + 1000);
+    }
+    trail.unblock();
+    wait_until("the canary to take over", || live.history()[1]["standing"] == "current");
+    let promoted = trail.one(Action::Promote);
+    assert_eq!(promoted.actor, "clickmill");
+    let sets = [promoted.old_plugin_set, promoted.new_plugin_set];
+    let wanted = ["from", "to"].map(|set| swapped[set].as_str().map(str::to_owned));
+    assert_eq!(sets, wanted);
+    assert_eq!(live.end()["plugin_set"], swapped["to"]);
+    assert_eq!(trail.actions(), ["start", "swap", "promote", "stop"]);
+    scratch.done(&["audit", "verify"]);
+}
+
+#[test]
 fn a_log_that_is_removed_while_a_pipeline_runs_is_told_and_missed() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &FAST);

@@ -156,12 +156,12 @@ fn without_an_entry_a_change_fails_and_what_counts_already_is_entered_first() {
     assert_eq!(sink.waiting().0, 1);
     sink.enter(event(Action::Swap, "refused again")).unwrap_err();
     scratch.unblock();
-    sink.enter_late(event(Action::Promote, "taken over"));
+    sink.enter_late(event(Action::Refuse, "no"));
     sink.enter(event(Action::Swap, "swapped")).unwrap();
     let details = scratch.details();
     assert!(details[0].ends_with("; start"), "{details:?}");
     assert!(details[1].starts_with("rolled back; entered late, it was at 20"), "{details:?}");
-    assert_eq!(details[2..], ["taken over", "swapped"]);
+    assert_eq!(details[2..], ["no", "swapped"]);
     sink.end(None);
     assert_eq!((sink.waiting(), scratch.missing().len()), ((0, 0), 0));
 }

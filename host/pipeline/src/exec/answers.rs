@@ -79,7 +79,7 @@ impl<'a, W: Write> Answers<'a, W> {
     fn end(&mut self, frame: &[u8]) -> Result<(), ExecError> {
         self.put(frame)?;
         self.flush()?;
-        self.events.try_iter().for_each(|event| plugins::tell(&event));
+        plugins::settle(&self.executor.slot, &self.events);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::executor::Executor;
@@ -82,8 +83,15 @@ pub(super) fn watch(executor: &Arc<Executor>, threads: &Threads) {
     watch::watch(executor.clone(), false, AtStart::IsTakenUp, threads);
 }
 
-/// Tells what the slot did by itself.
-pub(super) fn tell(event: &SlotEvent) {
+/// Has a canary take over whose time is over: there is no log for that to be entered into. Tells what the slot did.
+pub(super) fn settle(slot: &Slot, events: &Receiver<SlotEvent>) {
+    if let Some(base) = slot.due() {
+        slot.promote(&base);
+    }
+    events.try_iter().for_each(|event| tell(&event));
+}
+
+fn tell(event: &SlotEvent) {
     match event {
         SlotEvent::Promoted { from, to } => {
             tracing::info!(from = %from.set.digest, to = %to.set.digest, "the canary took over");

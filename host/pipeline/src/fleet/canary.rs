@@ -87,12 +87,13 @@ impl Trial {
         Vote { ok: true, why }
     }
 
-    /// It is committed: what ran beside it is let go, and it is on probation as after any swap. Where it was given up
-    /// at that very moment, that stands, and is everyone's.
-    pub(crate) fn stay(self, context: &Context) -> Arc<VersionRecord> {
-        context.slot.promote(&self.record);
+    /// It is committed: once that is entered, what ran beside it is let go, and it is on probation as after any swap.
+    /// Where it was given up at that very moment, that stands, and is everyone's.
+    pub(crate) fn stay(&self, context: &Context) -> Result<Arc<VersionRecord>, SwapRefused> {
+        let promoted = context.promote(|slot| slot.beside(&self.record));
+        promoted.map_err(SwapRefused::Audit)?;
         context.tell_events();
-        self.record
+        Ok(self.record.clone())
     }
 
     /// It came to nothing: it gets no more batches.

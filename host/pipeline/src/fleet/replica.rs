@@ -219,10 +219,10 @@ impl Replica {
             Step::Follow { entry, set } => {
                 let tried = self.tried.take().filter(|(number, _)| *number == entry);
                 let tried = tried.map(|(_, tried)| tried);
-                let trial = self.trial.take_if(|trial| trial.is_of(entry));
+                let trial = self.trial.as_ref().filter(|trial| trial.is_of(entry));
                 let proposal = self.log.proposal(entry).filter(|_| entry > me.follows);
                 let followed = match (trial, proposal) {
-                    (Some(trial), _) => Ok(trial.stay(&self.context)),
+                    (Some(trial), _) => trial.stay(&self.context),
                     (None, Some(proposal)) => {
                         follow::take_up(&self.context, &self.member, (entry, proposal), tried)
                     }
@@ -235,6 +235,7 @@ impl Replica {
                     Ok(record) => {
                         tracing::info!(entry, plugin_set = %set, "the fleet is followed");
                         self.follows = (entry, record);
+                        self.trial.take_if(|trial| trial.is_of(entry));
                         self.behind = None;
                     }
                     Err(refused) => {

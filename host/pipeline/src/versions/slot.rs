@@ -124,8 +124,7 @@ impl Slot {
 
     /// What runs at this moment.
     pub(crate) fn base(&self) -> Base {
-        let running = self.read();
-        Base { current: running.current.clone(), canary: running.canary_record() }
+        self.read().base()
     }
 
     /// Whether what ran then still runs, and nothing else.
@@ -142,11 +141,9 @@ impl Slot {
     pub(crate) fn pick(&self, number: u64) -> Arc<Version> {
         let running = self.read();
         let now = Instant::now();
-        if running.canary.as_ref().is_some_and(|canary| canary.is_due(now))
-            || running.probation.as_ref().is_some_and(|probation| now >= probation.until)
-        {
+        if running.probation.as_ref().is_some_and(|probation| now >= probation.until) {
             drop(running);
-            self.settle(now);
+            self.end_probation(now);
             return self.current();
         }
         match &running.canary {
@@ -339,12 +336,38 @@ impl Slot {
         true
     }
 
-    /// Has a canary take over now. `false` where it is none, or none any more.
-    pub(crate) fn promote(&self, version: &Arc<VersionRecord>) -> bool {
+    /// What runs, where the time of its canary is over: that is to take over.
+    pub(crate) fn due(&self) -> Option<Base> {
+        let running = self.read();
+        let is_due = running.canary.as_ref().is_some_and(|canary| canary.is_due(Instant::now()));
+        is_due.then(|| running.base())
+    }
+
+    /// What runs, where this version is its canary.
+    pub(crate) fn beside(&self, version: &Arc<VersionRecord>) -> Option<Base> {
+        let base = self.base();
+        base.canary().is_some_and(|canary| Arc::ptr_eq(version, canary)).then_some(base)
+    }
+
+    /// Has the canary stay one, also once its time is over.
+    pub(crate) fn hold(&self) {
+        if let Some(canary) = &mut self.write().canary {
+            canary.until = None;
+        }
+    }
+
+    /// Has the canary take over: it gets all batches, for good. `false` where there is none, or where something
+    /// else runs by now.
+    pub(crate) fn promote(&self, base: &Base) -> bool {
         let mut running = self.write();
-        let is = |canary: &mut Canary| Arc::ptr_eq(version, &canary.version.record);
-        let Some(canary) = running.canary.take_if(is) else { return false };
-        self.promoted(&mut running, canary);
+        if !running.is(base) {
+            return false;
+        }
+        let Some(Canary { version, .. }) = running.canary.take() else { return false };
+        let (from, to) = (running.current.record.clone(), version.record.clone());
+        to.stand(Standing::Current);
+        self.take_over(&mut running, version);
+        let _ = self.events.send(SlotEvent::Promoted { from, to });
         self.changed();
         true
     }
@@ -390,22 +413,11 @@ impl Slot {
         Arc::ptr_eq(version, &running.current) || canary.is_some_and(|c| Arc::ptr_eq(version, c))
     }
 
-    /// A canary whose time is over takes over; after probation the version before is let go.
-    fn settle(&self, now: Instant) {
+    /// After probation the version before is let go.
+    fn end_probation(&self, now: Instant) {
         let mut running = self.write();
-        if let Some(canary) = running.canary.take_if(|canary| canary.is_due(now)) {
-            self.promoted(&mut running, canary);
-        }
         running.probation.take_if(|probation| now >= probation.until);
         self.changed();
-    }
-
-    /// What was a canary until now gets all batches, for good.
-    fn promoted(&self, running: &mut Versions, canary: Canary) {
-        let (from, to) = (running.current.record.clone(), canary.version.record.clone());
-        to.stand(Standing::Current);
-        self.take_over(running, canary.version);
-        let _ = self.events.send(SlotEvent::Promoted { from, to });
     }
 
     fn take_over(&self, running: &mut Versions, version: Arc<Version>) {

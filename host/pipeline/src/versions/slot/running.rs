@@ -13,6 +13,10 @@ pub(super) struct Versions {
 }
 
 impl Versions {
+    pub(super) fn base(&self) -> Base {
+        Base { current: self.current.clone(), canary: self.canary_record() }
+    }
+
     pub(super) fn canary_record(&self) -> Option<Arc<VersionRecord>> {
         self.canary.as_ref().map(|canary| canary.version.record.clone())
     }
@@ -29,7 +33,7 @@ impl Versions {
 pub(super) struct Canary {
     pub version: Arc<Version>,
     pub share: f64,
-    /// When it takes over by itself, if it does.
+    /// When it is to take over, if nobody has to say so.
     pub until: Option<Instant>,
 }
 
@@ -56,4 +60,11 @@ pub(super) struct Probation {
 pub(crate) struct Base {
     pub current: Arc<Version>,
     pub(super) canary: Option<Arc<VersionRecord>>,
+}
+
+impl Base {
+    /// The canary beside it.
+    pub(crate) fn canary(&self) -> Option<&Arc<VersionRecord>> {
+        self.canary.as_ref()
+    }
 }

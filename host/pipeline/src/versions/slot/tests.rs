@@ -105,15 +105,19 @@ fn what_is_on_trial_gets_all_batches_until_it_is_told() {
     assert_eq!(trial.standing(), Standing::Canary);
     assert!((0..100).all(|number| Arc::ptr_eq(&slot.pick(number).record, &trial)));
     assert_ne!(slot.current().record.number, trial.number);
-    assert!(slot.promote(&trial));
+    // It has no time of its own.
+    assert!(slot.due().is_none());
+    let base = slot.beside(&trial).unwrap();
+    assert!(slot.promote(&base));
     assert_eq!(trial.standing(), Standing::Current);
     assert!(Arc::ptr_eq(&slot.current().record, &trial) && slot.canary().is_none());
-    assert!(!slot.promote(&trial));
+    assert!(slot.beside(&trial).is_none() && !slot.promote(&base));
     // It has still to prove itself.
     assert!(slot.roll_back(&trial, RollbackTarget::Before, &by, "no"));
     let next = swap(&slot, &library, Rollout::Trial);
+    let base = slot.beside(&next).unwrap();
     assert!(slot.roll_back(&next, RollbackTarget::Before, &by, "no"));
-    assert!(!slot.promote(&next) && next.was_rolled_back());
+    assert!(!slot.promote(&base) && next.was_rolled_back());
     // What is worse than what ran before is taken back by whoever counts it.
     let bad = swap(&slot, &library, Rollout::Trial);
     let seen = Rates { batches: 1, rows: 1000, rejected: 900, ..Rates::default() };
@@ -140,8 +144,29 @@ fn a_canary_of_objects_gets_its_share_and_then_all() {
     assert_eq!(picked.filter(|number| *number == canary.number).count(), 25);
     let next = swap(&slot, &library, Rollout::Canary { share: 0.25, time: Duration::ZERO });
     assert!(canary.was_rolled_back());
+    // Its time is over, and it goes on until that is entered.
+    let due = slot.due().unwrap();
+    let picked = (0..100).filter(|_| slot.pick_for_object().record.number == next.number);
+    assert_eq!((picked.count(), next.standing()), (25, Standing::Canary));
+    assert!(slot.promote(&due));
     assert_eq!(slot.pick_for_object().record.number, next.number);
     assert_eq!(slot.current().record.number, next.number);
+}
+
+#[test]
+fn a_canary_takes_over_from_what_it_was_entered_to_follow_or_not_at_all() {
+    let (slot, library) = slot();
+    let by = Actor::host(actor::HOST);
+    let new = swap(&slot, &library, Rollout::All);
+    let canary = swap(&slot, &library, Rollout::Canary { share: 0.5, time: Duration::ZERO });
+    let due = slot.due().unwrap();
+    assert!(slot.roll_back(&new, RollbackTarget::Before, &by, "no"));
+    assert!(!slot.promote(&due));
+    assert_eq!(canary.standing(), Standing::Canary);
+    // Nor does it where it is told to stay.
+    assert!(slot.due().is_some());
+    slot.hold();
+    assert!(slot.due().is_none() && slot.canary().is_some());
 }
 
 #[test]
