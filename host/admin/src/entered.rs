@@ -1,5 +1,5 @@
 //! What callers do that goes into the audit log: who asks for a change, as the server knows them; values
-//! that are shown; tokens that are none.
+//! that are shown; tokens and links that are none.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer_error;
-use super::gate::{Caller, TokenRefused, unknown};
+use super::gate::{Caller, LinkRefused, TokenRefused, unknown};
 use super::server::Ends;
 use super::tokens::Role;
 use clickmill_audit::{Action, Event, MAX_NAME_BYTES, one_line};
@@ -78,7 +78,8 @@ pub(super) async fn reveals(
     next.run(request).await
 }
 
-/// As a layer around that of the token: a token that is none is entered, and a reader's for what operators do.
+/// As a layer around that of the token, and around what opens links: a token that is none is entered, a reader's for
+/// what operators do, and a link that lets nobody in.
 pub(super) async fn denials(
     State(audit): State<Arc<AuditSink>>,
     request: Request,
@@ -86,10 +87,15 @@ pub(super) async fn denials(
 ) -> Response {
     // Who shows nothing has not tried to be somebody: the page does so, and whoever looks around.
     let tried = request.headers().contains_key(header::AUTHORIZATION);
-    let ends = request.extensions().get::<Ends>().filter(|_| tried).copied();
+    let ends = request.extensions().get::<Ends>().copied();
     let answer = next.run(request).await;
-    if let (Some(ends), Some(TokenRefused)) = (ends, answer.extensions().get()) {
-        audit.deny(ends.peer);
+    let refused = answer.extensions();
+    if let (Some(ends), Some(TokenRefused)) = (ends.filter(|_| tried), refused.get()) {
+        audit.deny("token", ends.peer);
+    }
+    // It may have been made for somebody who was slower.
+    if let (Some(ends), Some(LinkRefused)) = (ends, refused.get()) {
+        audit.deny("link", ends.peer);
     }
     answer
 }

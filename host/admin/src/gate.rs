@@ -75,6 +75,10 @@ pub(super) struct Refused {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenRefused;
 
+/// Of an answer: the code that was shown is no link's, or that of one which is too old or was opened before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LinkRefused;
+
 const OTHER_PAGE: Refused = Refused {
     status: StatusCode::FORBIDDEN,
     why: "a web page of another origin asks, and none of them is answered: type the address into the browser, or ask with a program such as curl",

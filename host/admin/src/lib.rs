@@ -224,8 +224,15 @@ fn router(
         let door = RouteGate { gate: gate.clone(), wanted };
         router.layer(middleware::from_fn_with_state(door, RouteGate::pass))
     };
+    let entering = |router: Router| match &audit {
+        Some(audit) => {
+            router.layer(middleware::from_fn_with_state(audit.clone(), entered::denials))
+        }
+        None => router,
+    };
+    let sessions = Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone());
     let page = dashboard::page()
-        .merge(Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone()))
+        .merge(entering(sessions))
         .layer(DefaultBodyLimit::max(MAX_ANONYMOUS_BYTES))
         .fallback(nothing);
     let readers = dashboard::router(dashboard)
@@ -249,11 +256,7 @@ fn router(
         }
         None => readers,
     };
-    let known = behind(readers, Wanted::Token(Role::Browser)).merge(more);
-    let known = match audit {
-        Some(audit) => known.layer(middleware::from_fn_with_state(audit, entered::denials)),
-        None => known,
-    };
+    let known = entering(behind(readers, Wanted::Token(Role::Browser)).merge(more));
     // Outermost: what is added to any of them later is behind it too.
     in_time(anybody, server::BRIEF_ANSWER)
         .merge(in_time(known, server::ANSWER))

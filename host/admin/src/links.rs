@@ -8,7 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::gate::{Caller, Gate};
+use super::gate::{Caller, Gate, LinkRefused};
 use super::server::Ends;
 use super::tokens::{LINK_LIFE, Role};
 use super::wire::{LinkBody, OpenBody, SessionBody};
@@ -40,7 +40,9 @@ pub(super) async fn open(
         Some(token) => Json(SessionBody { token }).into_response(),
         None => {
             let why = "this link was opened before, or is too old";
-            gate.refuse(ends.peer, StatusCode::UNAUTHORIZED, why)
+            let mut answer = gate.refuse(ends.peer, StatusCode::UNAUTHORIZED, why);
+            answer.extensions_mut().insert(LinkRefused);
+            answer
         }
     }
 }

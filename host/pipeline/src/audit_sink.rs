@@ -25,7 +25,7 @@
 mod carrier;
 mod denied;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,7 +61,8 @@ pub struct AuditSink {
     order: Mutex<()>,
     late: Mutex<VecDeque<Late>>,
     head: Mutex<Option<Entry>>,
-    denied: Mutex<Denied>,
+    /// Callers that were turned away, by what they showed.
+    denied: Mutex<BTreeMap<&'static str, Denied>>,
     /// Who was shown what, and when that was entered.
     shown: Mutex<Vec<(String, Instant)>>,
     /// Something is late.
@@ -211,10 +212,10 @@ impl AuditSink {
         Ok(())
     }
 
-    /// Has it entered that a caller was turned away: one at once, those of the minute after it by their
-    /// number. Waits for nothing.
-    pub fn deny(&self, from: SocketAddr) {
-        lock(&self.denied).count(from);
+    /// Has it entered that a caller was turned away for `what` it showed, such as `token`: one at once, those of
+    /// the minute after it by their number. Waits for nothing.
+    pub fn deny(&self, what: &'static str, from: SocketAddr) {
+        lock(&self.denied).entry(what).or_default().count(from);
         self.count_denied(STANDS_FOR);
     }
 
@@ -348,10 +349,11 @@ impl AuditSink {
 
     /// Has those entered that were turned away since the last entry, where that is so long ago.
     fn count_denied(&self, since: Duration) {
-        let denied = lock(&self.denied).take(since);
-        if let Some(event) = denied {
-            self.enter_late(event);
-        }
+        let denied: Vec<Event> = {
+            let mut denied = lock(&self.denied);
+            denied.iter_mut().filter_map(|(what, denied)| denied.take(what, since)).collect()
+        };
+        denied.into_iter().for_each(|event| self.enter_late(event));
     }
 }
 

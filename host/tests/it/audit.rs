@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use clickmill_audit::{Action, Entry, Event, Log, Outcome, read};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
 use crate::live::{FAST, Live, clicks};
-use crate::support::{Process, Scratch, talk};
+use crate::support::{Process, Scratch, agent, talk};
 
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=10000"];
 const IN_TABLE: &str = "SELECT COUNT(*) FROM clickstream_analytics.audit_log";
@@ -384,11 +384,42 @@ fn tokens_that_are_none_are_entered_by_their_number() {
     let trail = Trail::of(&scratch);
     assert_eq!(trail.actions(), ["start", "deny", "deny", "stop"]);
     let denied = &trail.entries()[1..3];
-    assert!(denied.iter().all(|entry| entry.outcome == Outcome::Refused));
+    let is_of_a_token =
+        |entry: &Entry| entry.subject == "token" && entry.outcome == Outcome::Refused;
+    assert!(denied.iter().all(is_of_a_token), "{denied:?}");
     assert!(denied[0].detail.starts_with("from 127.0.0.1:"), "{denied:?}");
     assert!(denied[1].detail.ends_with(", the last of 5 times"), "{denied:?}");
     let text = fs::read_to_string(&trail.0).unwrap();
     assert!(!text.contains("somebody else"), "what was shown is in the log");
+}
+
+#[test]
+fn links_that_let_nobody_in_are_entered_by_their_number() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    let sessions = format!("http://{}/v1/sessions", live.admin);
+    let open = |code: &str| {
+        let answer = agent().post(&sessions).send_json(json!({ "code": code }));
+        answer.unwrap().status().as_u16()
+    };
+    let link = live.at.link();
+    let (_, code) = link.split_once("#open=").unwrap();
+    assert_eq!(open(code), 200);
+    // Somebody has seen it.
+    assert_eq!(open(code), 401);
+    for _ in 0..5 {
+        assert_eq!(open("a code of my own"), 401);
+    }
+    live.end();
+    let trail = Trail::of(&scratch);
+    assert_eq!(trail.actions(), ["start", "deny", "deny", "stop"]);
+    let denied = &trail.entries()[1..3];
+    let is_of_a_link = |entry: &Entry| entry.subject == "link" && entry.outcome == Outcome::Refused;
+    assert!(denied.iter().all(is_of_a_link), "{denied:?}");
+    assert!(denied[0].detail.starts_with("from 127.0.0.1:"), "{denied:?}");
+    assert!(denied[1].detail.ends_with(", the last of 5 times"), "{denied:?}");
+    let text = fs::read_to_string(&trail.0).unwrap();
+    assert!(!text.contains(code) && !text.contains("of my own"), "what was shown is in the log");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Callers that showed a token which is none: nobody is to fill a disk with them.
+//! Callers that showed a token or a link's code which is none: nobody is to fill a disk with them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ impl Denied {
         self.last = Some(from);
     }
 
-    /// Those since the last entry, where that is so long ago.
-    pub(super) fn take(&mut self, since: Duration) -> Option<Event> {
+    /// Those since the last entry, where that is so long ago. `what` is what they showed.
+    pub(super) fn take(&mut self, what: &str, since: Duration) -> Option<Event> {
         let is_due = self.entered.is_none_or(|entered| entered.elapsed() >= since);
         let from = self.last.filter(|_| is_due)?;
         let times = match std::mem::take(&mut self.count) {
@@ -33,6 +33,6 @@ impl Denied {
         };
         (self.entered, self.last) = (Some(Instant::now()), None);
         let event = Event::new("unknown", Action::Deny, format!("from {from}{times}"));
-        Some(Event { outcome: Outcome::Refused, ..event })
+        Some(Event { subject: what.to_owned(), outcome: Outcome::Refused, ..event })
     }
 }

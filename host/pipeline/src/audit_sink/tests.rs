@@ -245,19 +245,27 @@ fn the_keeper_enters_and_carries_over_by_itself_and_once_more_when_it_ends() {
 }
 
 #[test]
-fn tokens_that_are_none_fill_no_disk() {
+fn tokens_and_links_that_are_none_fill_no_disk() {
     let scratch = Scratch::new();
     let sink = scratch.sink();
     for port in 1..=1000 {
-        sink.deny(SocketAddr::from(([192, 0, 2, 1], port)));
+        sink.deny("token", SocketAddr::from(([192, 0, 2, 1], port)));
+        sink.deny("link", SocketAddr::from(([192, 0, 2, 2], port)));
     }
     sink.settle();
     sink.end(None);
     let entries = scratch.entries();
     assert!(entries.iter().all(|entry| entry.action == Action::Deny), "{entries:?}");
+    let subjects: Vec<&str> = entries.iter().map(|entry| entry.subject.as_str()).collect();
+    assert_eq!(subjects, ["token", "link", "link", "token"]);
     let details = scratch.details();
     assert!(details[0].ends_with("; from 192.0.2.1:1"), "{details:?}");
-    assert_eq!(details[1..], ["from 192.0.2.1:1000, the last of 999 times"]);
+    let rest = [
+        "from 192.0.2.2:1",
+        "from 192.0.2.2:1000, the last of 999 times",
+        "from 192.0.2.1:1000, the last of 999 times",
+    ];
+    assert_eq!(details[1..], rest);
 }
 
 #[test]
