@@ -90,6 +90,29 @@ fn heavy_libraries_are_behind_one_door_each() {
     }
 }
 
+/// But for an allocator, exports that a crate generates of itself, and what misbehaves on purpose.
+#[test]
+fn unsafe_code_is_forbidden_in_every_crate_and_in_new_plugins() {
+    let new = "host/cli/templates/rust".to_owned();
+    for folder in crates().into_iter().chain([new]) {
+        let manifest = read_manifest(&root().join(&folder));
+        let lints = &manifest["lints"];
+        let of_workspace = lints.get("workspace").and_then(toml::Value::as_bool);
+        let own = lints.get("rust").and_then(|lints| lints.get("unsafe_code"));
+        let own = own.and_then(toml::Value::as_str);
+        let wanted = match folder.as_str() {
+            "host/tests/hostile" => (None, None),
+            "host/tests/guest_0_1" | "host/tests/guest_0_2" | "plugins/sdk" => (None, Some("deny")),
+            "host/cli/templates/rust" => (None, Some("forbid")),
+            _ => (Some(true), None),
+        };
+        assert_eq!((of_workspace, own), wanted, "{folder}");
+    }
+    let workspace = read_manifest(&root());
+    let level = &workspace["workspace"]["lints"]["rust"]["unsafe_code"];
+    assert_eq!(level.as_str(), Some("forbid"));
+}
+
 /// Blank lines, comments and tests count for nothing.
 #[test]
 fn no_file_has_more_than_400_lines_of_code() {

@@ -18,6 +18,7 @@ use bindings::clickmill::plugin::types::{
 
 /// Makes the component. Natively there is nothing to export.
 #[cfg(target_family = "wasm")]
+#[allow(unsafe_code, reason = "the host calls an export by its name")]
 const _: () = {
     bindings::export!(Before with_types_in bindings);
 };
