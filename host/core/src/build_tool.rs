@@ -4,8 +4,9 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Variables that a build is given as they are: where things are, who asks, how to speak, compilers.
-const NAMES: [&str; 55] = [
+/// Variables that a build is given as they are: where things are, who asks, how to speak, compilers. Go asks no
+/// registry.
+const NAMES: [&str; 63] = [
     "CARGO_ENCODED_RUSTDOCFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_HOME",
@@ -36,11 +37,18 @@ const NAMES: [&str; 55] = [
     "NIX_SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
     "NO_COLOR",
+    "NPM_CONFIG_CAFILE",
+    "NPM_CONFIG_REGISTRY",
     "NPM_CONFIG_USERCONFIG",
     "NUM_JOBS",
     "PATH",
     "PIP_CERT",
     "PIP_CONFIG_FILE",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST",
     "RUSTC",
     "RUSTC_BOOTSTRAP",
     "RUSTC_WORKSPACE_WRAPPER",
@@ -61,6 +69,7 @@ const NAMES: [&str; 55] = [
     "TMPDIR",
     "TZ",
     "USER",
+    "npm_config_registry",
 ];
 /// How names of other such variables begin: settings of cargo and rustup, and of the tools that find C
 /// libraries. Of what begins with `CARGO_` all else is not passed: anybody may call a variable so.
@@ -198,6 +207,13 @@ mod tests {
             "HOST_CFLAGS",
             "CC_x86_64_unknown_linux_musl",
             "PKG_CONFIG_PATH",
+            "PIP_INDEX_URL",
+            "PIP_EXTRA_INDEX_URL",
+            "PIP_TRUSTED_HOST",
+            "PIP_CONFIG_FILE",
+            "NPM_CONFIG_REGISTRY",
+            "npm_config_registry",
+            "NPM_CONFIG_USERCONFIG",
         ] {
             assert!(is_build_setting(passed), "{passed}");
         }
@@ -213,7 +229,13 @@ mod tests {
             "DATABASE_URL",
             "PGPASSWORD",
             "SSH_AUTH_SOCK",
-            "NPM_CONFIG_REGISTRY",
+            "NPM_TOKEN",
+            "NPM_CONFIG__AUTH",
+            "npm_config__authToken",
+            "PIP_KEYRING_PROVIDER",
+            "PIP_TARGET",
+            "GOPROXY",
+            "GOAUTH",
             "CARGO_REGISTRY_TOKEN",
             "CARGO_REGISTRIES_MINE_TOKEN",
             "CARGO_REGISTRIES_MINE_SECRET_KEY",

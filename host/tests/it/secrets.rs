@@ -204,6 +204,8 @@ fn a_build_sees_settings_and_no_secrets() {
         ("CARGO_REGISTRIES_MINE_INDEX", "sparse+https://crates.example/"),
         ("LC_TIME", "C"),
         ("https_proxy", "http://127.0.0.1:9"),
+        ("PIP_INDEX_URL", "https://pypi.example/simple"),
+        ("NPM_CONFIG_REGISTRY", "https://npm.example/"),
     ];
     let output = command.envs(settings).output().unwrap();
     let seen = std::fs::read_to_string(folder.join("seen.txt"));
