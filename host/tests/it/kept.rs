@@ -330,6 +330,26 @@ fn what_is_made_is_for_the_user_alone_whatever_the_umask() {
 }
 
 #[test]
+fn what_is_begun_for_somebody_to_go_on_with_has_the_rights_that_they_give_their_files() {
+    plugins();
+    let scratch = Scratch::new();
+    scratch.write("orders.csv", "id,price\n1,19.90\n2,7.50\n");
+    for (umask, folders, files) in [("027", 0o750, 0o640), ("077", 0o700, 0o600)] {
+        let (project, pipeline) = (format!("city-{umask}"), format!("orders-{umask}"));
+        let new = ["plugin", "new", &project];
+        let init = ["init", "orders.csv", "--output", &pipeline];
+        for (arguments, folder) in [(&new[..], &project), (&init[..], &pipeline)] {
+            let output = with_umask(&scratch, umask, &[], arguments);
+            assert!(output.status.success(), "{arguments:?}: {}", talk(&output, &scratch));
+            for path in all(&scratch.path(folder)) {
+                let wanted = if path.is_dir() { folders } else { files };
+                assert_eq!(mode(&path), wanted, "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn tables_may_be_made_for_others_to_read_and_nothing_else() {
     let scratch = Scratch::new();
     make_everything(&scratch, &[("CLICKMILL_UMASK", "007")]);

@@ -109,7 +109,17 @@ fn what_is_there_is_left_as_it_is() {
         let told = make(&scratch.path().join(name), &project).unwrap_err().to_string();
         assert!(told.contains("is there already"), "{told}");
     }
+    // By a name of a folder the link would be followed, by whoever does not look.
+    assert!(make(&scratch.path().join("link/"), &project).is_err());
     assert!(!scratch.path().join("nowhere").exists());
     let told = make(&scratch.path().join("no/such/city"), &project).unwrap_err().to_string();
     assert!(told.contains("has to be there"), "{told}");
+    // Nor is a link followed that lies where the folder is made first.
+    let elsewhere = scratch.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let aside = scratch.path().join(format!(".town.{}", std::process::id()));
+    std::os::unix::fs::symlink(&elsewhere, &aside).unwrap();
+    assert!(make(&scratch.path().join("town"), &project).is_err());
+    assert!(aside.is_symlink() && fs::read_dir(&elsewhere).unwrap().next().is_none());
+    assert!(!scratch.path().join("town").exists());
 }
