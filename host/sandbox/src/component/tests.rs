@@ -36,6 +36,16 @@ fn told(bytes: &[u8]) -> String {
     clickmill_core::causes(&described.expect_err("it does not describe itself"))
 }
 
+/// That is what whoever inspects a file is promised, with the limits that they have where they name none: compiling
+/// takes them in a process of its own, and the rest is less than a second and a tenth of the memory.
+#[test]
+fn any_file_is_looked_at_within_a_minute_and_a_gigabyte() {
+    let limits = ComponentLimits::default();
+    assert!(limits.max_compile_secs + MAX_DESCRIBE_SECS < 60);
+    let guests = Limits::default().max_memory_bytes as u64;
+    assert!(limits.max_compile_bytes.max(limits.max_bytes as u64 + guests) < 1_000_000_000);
+}
+
 /// Fuel alone is no end that anybody would wait for.
 #[test]
 fn what_a_component_is_asked_first_it_has_seconds_for() {
