@@ -440,6 +440,15 @@ fn that_watches(scratch: &Scratch) -> (Live, PathBuf) {
 fn a_watched_component_is_taken_up_when_it_changes() {
     let scratch = Scratch::new();
     let (live, folder) = that_watches(&scratch);
+    // What lies deeper is left, however many there are.
+    for below in ["one", "another"] {
+        std::fs::create_dir(folder.join(below)).unwrap();
+        let deeper = folder.join(below).join("mask.wasm");
+        std::fs::write(deeper, another("plugins/mask")).unwrap();
+    }
+    // It was looked at by then.
+    live.wait_for_rows(1, live.history()[0]["rows"].as_u64().unwrap() + 20_000);
+    assert_eq!(live.history().len(), 1);
     // A plugin of another stage does not read what this one is to write.
     std::fs::copy(component("plugins/enrich"), folder.join("mask.wasm")).unwrap();
     wait_until("a refusal", || live.talk().contains("a swap is refused"));

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use futures::future::ready;
+use object_store::ObjectMeta;
 use tokio::runtime::Handle;
 
 use changed::{Changed, Content};
@@ -218,7 +220,22 @@ impl<W: Watched> Watcher<W> {
                         seen.has_settled(&format!("lookup {stage}.{table}"), state)
                     }),
                 Place::Prefix { store, prefix } => {
-                    let listed = store.list(Some(prefix)).try_collect::<Vec<_>>();
+                    let running = self.0.slot().current();
+                    let named = |stage: &str| {
+                        (stage.to_owned(), prefix.clone().join(format!("{stage}.wasm")))
+                    };
+                    let named: Vec<_> = running.library.stage_names().map(named).collect();
+                    let stage_of = |object: &ObjectMeta| {
+                        let mut named = named.iter();
+                        named
+                            .find(|(_, path)| *path == object.location)
+                            .map(|(stage, _)| stage.clone())
+                    };
+                    // One of each stage: whoever may write there may put any number of others below.
+                    let listed = store.list(Some(prefix)).try_filter_map(|object| {
+                        ready(Ok(stage_of(&object).map(|stage| (stage, object))))
+                    });
+                    let listed = listed.try_collect::<Vec<_>>();
                     let objects = match self.0.runtime().block_on(listed) {
                         Ok(objects) => objects,
                         Err(error) => {
@@ -226,18 +243,13 @@ impl<W: Watched> Watcher<W> {
                             continue;
                         }
                     };
-                    for object in objects {
-                        let name = object.location.filename().unwrap_or_default();
-                        let Some(stage) = name.strip_suffix(".wasm") else { continue };
-                        let known = self.0.slot().current();
+                    for (stage, object) in objects {
                         let state = format!(
                             "{:?} {:?} {} {}",
                             object.version, object.e_tag, object.last_modified, object.size
                         );
-                        if known.library.stage_names().any(|known| known == stage)
-                            && seen.is_new(object.location.as_ref(), state)
-                        {
-                            let (stage, store) = (stage.to_owned(), store.clone());
+                        if seen.is_new(object.location.as_ref(), state) {
+                            let store = store.clone();
                             changed.push(Changed::Object { stage, store, path: object.location });
                         }
                     }
