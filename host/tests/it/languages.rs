@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::languages_scripts::{Language, tools};
+use crate::languages_scripts::{Language, has_the_letters_of_all, tools};
 use crate::support::{Scratch, root, talk};
 
 pub(crate) const GO: Language = Language {
@@ -275,8 +275,9 @@ fn the_cases_of_all_languages_pass_in_rust() {
         scratch.write(to, std::fs::read(from).unwrap());
     }
     let test = |more: &[&str]| scratch.done(&[&["plugin", "test", "orders"][..], more].concat());
-    assert_eq!(test(&[]), "17 golden cases pass\n");
+    assert_eq!(test(&[]), "20 golden cases pass\n");
     assert_eq!(test(&["--json"]), test(&["--json"]));
+    has_the_letters_of_all(&scratch);
 }
 
 /// A plugin does what it is granted and no more, and costs its own rows.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::new_plugin::target;
 use crate::support::{
-    Scratch, cache, component, conserved, files, head, not_run, root, succeeds, summary, talk,
+    Scratch, cache, component, conserved, files, head, not_run, parse_stage, root, succeeds,
+    summary, talk,
 };
 
 /// A language, and what tests ask of it.
@@ -68,6 +69,82 @@ fn built(test: &str, scratch: &Scratch, folder: &str) -> bool {
     }
     assert!(output.status.success(), "{told}");
     true
+}
+
+/// The columns of the plugin that is the same in each language, as `parse` makes them.
+const COLUMNS_OF_ALL: &str = r#"
+    { name = "what", type = "text" }, { name = "country", type = "text" },
+    { name = "number", type = "int64" }, { name = "day", type = "date" },
+    { name = "flag", type = "boolean" }, { name = "ratio", type = "float64" },
+    { name = "clock", type = "time" }, { name = "local", type = "datetime" },
+    { name = "instant", type = "timestamp" }, { name = "document", type = "json" },
+    { name = "blob", type = "blob" },
+    { name = "user", type = "record", fields = [{ name = "email", type = "text" }, { name = "age", type = "int64" }] },
+    { name = "items", type = "record", repeated = true, fields = [
+        { name = "price", type = "decimal" }, { name = "quantity", type = "int64" },
+        { name = "sizes", type = "text", repeated = true },
+    ] },
+"#;
+
+/// Letters of rows that the plugin refuses, and of rows that it floods, are the same in each language, and no other row
+/// is lost. It lies in the folder `orders`.
+#[track_caller]
+pub(crate) fn has_the_letters_of_all(scratch: &Scratch) {
+    component("plugins/parse");
+    let events = [
+        r#"{"what": "next", "number": 1}"#,
+        r#"{"what": "many"}"#,
+        r#"{"what": "next", "number": 2}"#,
+        r#"{"what": "wide"}"#,
+        r#"{"what": "next"}"#,
+        r#"{"items": [{"price": "1.5", "quantity": 1}, {"quantity": 1}]}"#,
+        r#"{"items": [{"quantity": 1}, {"quantity": 1}, {"quantity": 1}, {"quantity": 1}]}"#,
+        r#"{"what": "drop"}"#,
+    ];
+    scratch.write("events.ndjson", events.join("\n"));
+    scratch.write("countries.json", r#"{"29": {"name": "Poland"}}"#);
+    let table =
+        r#"[{"name": "number", "type": "INTEGER"}, {"name": "record_index", "type": "INTEGER"}]"#;
+    scratch.write("table.json", table);
+    // A thousand rows of one take an interpreter more fuel than a row may have.
+    let stage = r#"
+[[plugin]]
+name = "orders"
+component = "orders"
+reads = ["*"]
+writes = ["*"]
+secrets = ["key"]
+lookups = { countries = "countries.json" }
+config = { most = 3 }
+limits = { max_output_bytes = 1_000_000, max_fuel_per_batch = 4_000_000_000 }
+"#;
+    let source = r#"kind = "storage", uri = "events.ndjson""#;
+    let head = head("orders", source, "languages.rows", "table.json");
+    let pipeline = head + &parse_stage("json", "payload", COLUMNS_OF_ALL) + stage;
+    let pipeline = scratch.write("pipeline.toml", pipeline);
+    let mut run = clickmill(scratch, &["run", "--json", &pipeline.to_string_lossy()]);
+    let run = run.env("CLICKMILL_ORDERS_KEY", "a key for tests only, 42");
+    let ran = summary(&run.output().expect("the binary starts"));
+    assert_eq!(ran["rows_in"], events.len(), "{ran:#}");
+    assert_eq!(ran["rows_filtered"], 1, "{ran:#}");
+    let rows = scratch.query("SELECT number FROM languages.rows ORDER BY 1");
+    assert_eq!(rows, [json!({"number": 2}), json!({"number": 3})]);
+    let letters = scratch.query(
+        "SELECT code, `column`, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
+    );
+    let told = |letter: &Json| {
+        let text = |key: &str| letter[key].as_str().unwrap_or_default().to_owned();
+        ["code", "column", "message"].map(text)
+    };
+    let too_large = "plugin `orders` passed the host too much: limit 1000000 bytes for a batch, which its `max_output_bytes` raises; with a smaller `batch.max_bytes` it passes less";
+    let wanted = [
+        ["too_many_rows", "", "its record became more than 1000 rows"],
+        ["plugin_output_too_large", "", too_large],
+        ["required", "number", "`number` is missing"],
+        ["required", "items[1].price", "`items[1].price` is missing"],
+        ["too_many", "items", "has 4 items, wanted 3 at most"],
+    ];
+    assert_eq!(letters.iter().map(told).collect::<Vec<_>>(), wanted);
 }
 
 impl Language {
@@ -140,7 +217,7 @@ impl Language {
             return;
         }
         let told = succeeds(clickmill(&scratch, &["plugin", "test", "orders"]));
-        assert_eq!(told, "17 golden cases pass\n");
+        assert_eq!(told, "20 golden cases pass\n");
         // What they are made and what that costs are the same each time.
         let measured = || succeeds(clickmill(&scratch, &["plugin", "test", "orders", "--json"]));
         assert_eq!(measured(), measured());
@@ -148,6 +225,7 @@ impl Language {
         for part in ["orders 1.2.3  What the SDK can", "How many items are believed."] {
             assert!(told.contains(part), "{part}: {told}");
         }
+        has_the_letters_of_all(&scratch);
     }
 
     fn hostile_with(&self, scratch: &Scratch, further: &[(&str, &str)]) {

@@ -20,11 +20,25 @@ static void configure(cm_config *config) {
   cm_reads(config, "country", CM_TEXT);
   cm_reads(config, "number", CM_INT64);
   cm_reads(config, "day", CM_DATE);
+  cm_reads(config, "flag", CM_BOOLEAN);
+  cm_reads(config, "ratio", CM_FLOAT64);
+  cm_reads(config, "clock", CM_TIME);
+  cm_reads(config, "local", CM_DATETIME);
+  cm_reads(config, "instant", CM_TIMESTAMP);
+  cm_reads(config, "document", CM_JSON);
+  cm_reads(config, "blob", CM_BLOB);
   cm_reads(config, "user", CM_RECORD);
   cm_reads_list(config, "items", CM_RECORD);
   cm_writes(config, "country", CM_TEXT);
   cm_writes(config, "number", CM_INT64);
   cm_writes(config, "day", CM_DATE);
+  cm_writes(config, "flag", CM_BOOLEAN);
+  cm_writes(config, "ratio", CM_FLOAT64);
+  cm_writes(config, "clock", CM_TIME);
+  cm_writes(config, "local", CM_DATETIME);
+  cm_writes(config, "instant", CM_TIMESTAMP);
+  cm_writes(config, "document", CM_JSON);
+  cm_writes(config, "blob", CM_BLOB);
   cm_writes(config, "seen", CM_TIMESTAMP);
   cm_writes(config, "user.email", CM_TEXT);
   cm_writes(config, "items.total", CM_DECIMAL);
@@ -86,6 +100,18 @@ static void row(cm_row *row) {
     cm_emit(row);
     return;
   }
+  if (cm_equal(what, cm_str("many"))) {
+    for (int i = 0; i < 1001; i++) {
+      cm_set(row, "number", cm_integer(i));
+      cm_emit(row);
+    }
+    return;
+  }
+  if (cm_equal(what, cm_str("wide"))) {
+    cm_text wide = {memset(cm_alloc(1500000), 'x', 1500000), 1500000};
+    cm_value word = cm_text_value(wide);
+    cm_set(row, "words", cm_list(&word, 1));
+  }
   if (what.length >= 5 && memcmp(what.bytes, "words", 5) == 0) cm_set(row, "words", words_of(what));
   cm_text country = cm_get_text(row, "country");
   if (country.bytes) {
@@ -94,6 +120,22 @@ static void row(cm_row *row) {
     cm_set_text(row, "country", found);
   }
   if (cm_get_int64(row, "day", &number)) cm_set(row, "day", cm_integer(number + 1));
+  bool flag;
+  if (cm_get_boolean(row, "flag", &flag)) cm_set(row, "flag", cm_boolean(!flag));
+  double ratio;
+  if (cm_get_float64(row, "ratio", &ratio)) cm_set(row, "ratio", cm_float64(ratio * 2));
+  static const char *const times[] = {"clock", "local", "instant"};
+  for (int i = 0; i < 3; i++) {
+    if (cm_get_int64(row, times[i], &number)) cm_set(row, times[i], cm_integer(number + 1));
+  }
+  cm_text document = cm_get_text(row, "document");
+  if (document.bytes) cm_set_text(row, "document", cm_format("[%.*s]", (int)document.length, document.bytes));
+  cm_text blob = cm_get_text(row, "blob");
+  if (blob.bytes) {
+    char *turned = cm_alloc(blob.length);
+    for (uint32_t i = 0; i < blob.length; i++) turned[i] = blob.bytes[blob.length - 1 - i];
+    cm_set_text(row, "blob", (cm_text){turned, blob.length});
+  }
   cm_text email = cm_get_text(row, "user.email");
   if (email.bytes) cm_set_text(row, "user.email", lower(email));
   cm_value items = cm_get(row, "items");

@@ -5,6 +5,7 @@ import (
 	"clickmill"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -18,11 +19,25 @@ func configure(config *Config, setup *clickmill.Setup) {
 	setup.Reads("country", clickmill.Text)
 	setup.Reads("number", clickmill.Int64)
 	setup.Reads("day", clickmill.Date)
+	setup.Reads("flag", clickmill.Boolean)
+	setup.Reads("ratio", clickmill.Float64)
+	setup.Reads("clock", clickmill.Time)
+	setup.Reads("local", clickmill.Datetime)
+	setup.Reads("instant", clickmill.Timestamp)
+	setup.Reads("document", clickmill.JSON)
+	setup.Reads("blob", clickmill.Blob)
 	setup.Reads("user", clickmill.Record)
 	setup.ReadsList("items", clickmill.Record)
 	setup.Writes("country", clickmill.Text)
 	setup.Writes("number", clickmill.Int64)
 	setup.Writes("day", clickmill.Date)
+	setup.Writes("flag", clickmill.Boolean)
+	setup.Writes("ratio", clickmill.Float64)
+	setup.Writes("clock", clickmill.Time)
+	setup.Writes("local", clickmill.Datetime)
+	setup.Writes("instant", clickmill.Timestamp)
+	setup.Writes("document", clickmill.JSON)
+	setup.Writes("blob", clickmill.Blob)
 	setup.Writes("seen", clickmill.Timestamp)
 	setup.Writes("user.email", clickmill.Text)
 	setup.Writes("items.total", clickmill.NumericDecimal)
@@ -61,6 +76,14 @@ func row(config *Config, row *clickmill.Row) error {
 		row.Set("words", []any{"second"})
 		row.Emit()
 		return nil
+	case "many":
+		for at := range 1001 {
+			row.Set("number", at)
+			row.Emit()
+		}
+		return nil
+	case "wide":
+		row.Set("words", []any{strings.Repeat("x", 1_500_000)})
 	}
 	if strings.HasPrefix(what, "words") {
 		words := []any{}
@@ -81,6 +104,24 @@ func row(config *Config, row *clickmill.Row) error {
 	}
 	if day, ok := row.Int64("day"); ok {
 		row.Set("day", day+1)
+	}
+	if flag, ok := row.Boolean("flag"); ok {
+		row.Set("flag", !flag)
+	}
+	if ratio, ok := row.Float64("ratio"); ok {
+		row.Set("ratio", ratio*2)
+	}
+	for _, name := range []string{"clock", "local", "instant"} {
+		if micros, ok := row.Int64(name); ok {
+			row.Set(name, micros+1)
+		}
+	}
+	if document, ok := row.Text("document"); ok {
+		row.Set("document", "["+document+"]")
+	}
+	if blob, ok := row.Value("blob").([]byte); ok {
+		slices.Reverse(blob)
+		row.Set("blob", blob)
 	}
 	if email, ok := row.Text("user.email"); ok {
 		row.Set("user.email", strings.ToLower(email))

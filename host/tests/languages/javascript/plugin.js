@@ -4,6 +4,16 @@ import { Decimal, lookup, plugin, reject } from "./sdk/clickmill-plugin.js";
 
 const next = (number) => (number === Number.MAX_SAFE_INTEGER || typeof number === "bigint" ? BigInt(number) + 1n : number + 1);
 
+const types = {
+  flag: "boolean",
+  ratio: "float64",
+  clock: "time",
+  local: "datetime",
+  instant: "timestamp",
+  document: "json",
+  blob: "blob",
+};
+
 export default plugin({
   config: {
     properties: {
@@ -12,11 +22,12 @@ export default plugin({
     },
     required: ["most", "key"],
   },
-  reads: { what: "text", country: "text", number: "int64", day: "date", user: "record", items: ["record"] },
+  reads: { what: "text", country: "text", number: "int64", day: "date", ...types, user: "record", items: ["record"] },
   writes: {
     country: "text",
     number: "int64",
     day: "date",
+    ...types,
     seen: "timestamp",
     "user.email": "text",
     "items.total": "decimal",
@@ -42,10 +53,30 @@ export default plugin({
       row.set("words", ["second"]);
       return row.emit();
     }
+    if (what === "many") {
+      for (let at = 0; at < 1001; at++) {
+        row.set("number", at);
+        row.emit();
+      }
+      return;
+    }
+    if (what === "wide") row.set("words", ["x".repeat(1_500_000)]);
     const country = row.text("country");
     if (country !== null) row.set("country", lookup.get("countries", "name", country));
     const day = row.date("day");
     if (day !== null) row.set("day", day + 1);
+    const flag = row.boolean("flag");
+    if (flag !== null) row.set("flag", !flag);
+    const ratio = row.float64("ratio");
+    if (ratio !== null) row.set("ratio", ratio * 2);
+    for (const time of ["clock", "local", "instant"]) {
+      const micros = row.value(time);
+      if (micros !== null) row.set(time, next(micros));
+    }
+    const document = row.json("document");
+    if (document !== null) row.set("document", `[${document}]`);
+    const blob = row.blob("blob");
+    if (blob !== null) row.set("blob", blob.reverse());
     const email = row.record("user")?.email;
     if (email) row.set("user.email", email.toLowerCase());
     const items = row.list("items");

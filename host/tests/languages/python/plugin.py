@@ -15,12 +15,24 @@ class Config:
     """A secret."""
 
 
+TYPES = {
+    "flag": DataType.BOOLEAN,
+    "ratio": DataType.FLOAT64,
+    "clock": DataType.TIME,
+    "local": DataType.DATETIME,
+    "instant": DataType.TIMESTAMP,
+    "document": DataType.JSON,
+    "blob": DataType.BLOB,
+}
+
+
 @plugin(
     reads={
         "what": DataType.TEXT,
         "country": DataType.TEXT,
         "number": DataType.INT64,
         "day": DataType.DATE,
+        **TYPES,
         "user": DataType.RECORD,
         "items": [DataType.RECORD],
     },
@@ -28,6 +40,7 @@ class Config:
         "country": DataType.TEXT,
         "number": DataType.INT64,
         "day": DataType.DATE,
+        **TYPES,
         "seen": DataType.TIMESTAMP,
         "user.email": DataType.TEXT,
         "items.total": DataType.DECIMAL,
@@ -58,10 +71,30 @@ def orders(row: Row, config: Config) -> None:
         row["number"] = row["number"] + 1
         row["words"] = ["second"]
         return row.emit()
+    if what == "many":
+        for at in range(1001):
+            row["number"] = at
+            row.emit()
+        return None
+    if what == "wide":
+        row["words"] = ["x" * 1_500_000]
     if (country := row["country"]) is not None:
         row["country"] = lookup.get("countries", "name", country)
     if (day := row.date("day")) is not None:
         row["day"] = day + timedelta(days=1)
+    if (flag := row.boolean("flag")) is not None:
+        row["flag"] = not flag
+    if (ratio := row.float64("ratio")) is not None:
+        row["ratio"] = ratio * 2
+    if (clock := row.time("clock")) is not None:
+        row["clock"] = clock.replace(microsecond=clock.microsecond + 1)
+    for name in ["local", "instant"]:
+        if (moment := row[name]) is not None:
+            row[name] = moment + timedelta(microseconds=1)
+    if (document := row.json("document")) is not None:
+        row["document"] = f"[{document}]"
+    if (blob := row.blob("blob")) is not None:
+        row["blob"] = blob[::-1]
     if (user := row.record("user")) is not None and user["email"] is not None:
         row["user.email"] = user["email"].lower()
     items = row.list("items")

@@ -28,11 +28,25 @@ impl RowPlugin for Orders {
             .reads("country", DataType::Text)
             .reads("number", DataType::Int64)
             .reads("day", DataType::Date)
+            .reads("flag", DataType::Boolean)
+            .reads("ratio", DataType::Float64)
+            .reads("clock", DataType::Time)
+            .reads("local", DataType::Datetime)
+            .reads("instant", DataType::Timestamp)
+            .reads("document", DataType::Json)
+            .reads("blob", DataType::Blob)
             .reads("user", DataType::Record)
             .reads_list("items", DataType::Record)
             .writes("country", DataType::Text)
             .writes("number", DataType::Int64)
             .writes("day", DataType::Date)
+            .writes("flag", DataType::Boolean)
+            .writes("ratio", DataType::Float64)
+            .writes("clock", DataType::Time)
+            .writes("local", DataType::Datetime)
+            .writes("instant", DataType::Timestamp)
+            .writes("document", DataType::Json)
+            .writes("blob", DataType::Blob)
             .writes("seen", DataType::Timestamp)
             .writes("user.email", DataType::Text)
             .writes("items.total", DataType::Decimal)
@@ -67,6 +81,14 @@ impl RowPlugin for Orders {
                 row.emit();
                 return Ok(());
             }
+            "many" => {
+                for at in 0..1001_i64 {
+                    row.set("number", at);
+                    row.emit();
+                }
+                return Ok(());
+            }
+            "wide" => row.set("words", Value::list(["x".repeat(1_500_000)])),
             words if words.starts_with("words") => {
                 row.set("words", Value::list(words.split_whitespace()));
             }
@@ -79,6 +101,28 @@ impl RowPlugin for Orders {
         }
         if let Some(day) = row.date("day") {
             row.set("day", Value::Date(day + 1));
+        }
+        if let Some(flag) = row.boolean("flag") {
+            row.set("flag", !flag);
+        }
+        if let Some(ratio) = row.float64("ratio") {
+            row.set("ratio", ratio * 2.0);
+        }
+        if let Some(clock) = row.time("clock") {
+            row.set("clock", Value::Time(clock + 1));
+        }
+        if let Some(local) = row.datetime("local") {
+            row.set("local", Value::Datetime(local + 1));
+        }
+        if let Some(instant) = row.timestamp("instant") {
+            row.set("instant", Value::Timestamp(instant + 1));
+        }
+        if let Some(document) = row.json("document") {
+            row.set("document", Value::Json(format!("[{document}]")));
+        }
+        if let Value::Blob(mut blob) = row.value("blob") {
+            blob.reverse();
+            row.set("blob", blob);
         }
         let user = row.record("user");
         if let Some(email) = user.as_ref().and_then(|user| user.text("email")) {
