@@ -132,6 +132,31 @@ fn whole_columns_are_transformed() {
     COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
 }
 
+/// Throws as it is configured, or asked.
+const THROWS: Language = Language {
+    hostile: r#"
+import { plugin } from "./sdk/clickmill-plugin.js";
+
+export default plugin({
+  config: { properties: { broken: { type: "boolean", default: false } } },
+  reads(config) {
+    if (config.broken) throw new Error("asked when it is configured");
+    return { what: "text" };
+  },
+  writes: { what: "text" },
+  columns(batch) {
+    if (batch.get("what").includes("fail")) throw new Error("asked over columns");
+  },
+});
+"#,
+    ..JAVASCRIPT
+};
+
+#[test]
+fn an_exception_over_columns_is_told_with_its_file() {
+    THROWS.tells_where_columns_fail("an_exception_over_columns_is_told_with_its_file");
+}
+
 /// Unit tests of a plugin whose data have names that every object of the language has.
 const NAMES_OF_THE_LANGUAGE: &str = r#"
 import assert from "node:assert/strict";

@@ -146,6 +146,38 @@ fn whole_columns_are_transformed() {
     COLUMNS.passes("whole_columns_are_transformed", &files);
 }
 
+/// Throws as it is configured, or asked.
+const THROWS: Language = Language {
+    hostile: r#"
+from dataclasses import dataclass
+
+from clickmill_plugin import Batch, DataType, plugin
+
+
+@dataclass
+class Config:
+    broken: bool = False
+
+
+def reads(config: Config):
+    if config.broken:
+        raise ValueError("asked when it is configured")
+    return {"what": DataType.TEXT}
+
+
+@plugin.columns(reads=reads, writes={"what": DataType.TEXT})
+def columns(batch: Batch, config: Config) -> None:
+    if "fail" in batch["what"]:
+        raise ValueError("asked over columns")
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn an_exception_over_columns_is_told_with_its_file() {
+    THROWS.tells_where_columns_fail("an_exception_over_columns_is_told_with_its_file");
+}
+
 /// What `pyproject.toml` names is installed for the plugin, and in its component.
 const DEPENDS: Language = Language {
     about: "[project]\nname = \"hosts\"\ndependencies = [\"idna==3.20\"]\n",

@@ -312,6 +312,31 @@ impl Language {
         assert!(letters[6]["message"].as_str().unwrap().contains("would be lost"), "{letters:#?}");
     }
 
+    /// What a plugin over columns throws, there and where it says which columns it reads, is told with its file.
+    pub(crate) fn tells_where_columns_fail(&self, test: &str) {
+        let cases = r#"{
+          "columns": {"what": "STRING"},
+          "config": {"broken": true},
+          "cases": [{"input": {}, "dropped": true}]
+        }"#;
+        let files = [("tests/cases.json", cases)];
+        let Some((scratch, letters)) = self.letters_with(test, &files, &["good", "fail"]) else {
+            return;
+        };
+        let [plugin, _] = self.files;
+        assert_eq!(letters.len(), 1, "{letters:#?}");
+        assert_eq!(letters[0]["code"], "plugin_fault", "{letters:#?}");
+        let message = letters[0]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("asked over columns ({plugin}, line ")), "{message}");
+        let output = clickmill(&scratch, &["plugin", "test", "hostile"]).output().unwrap();
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let thrown = format!("asked when it is configured ({plugin}, line ");
+        for part in ["plugin `hostile` refuses its configuration", &thrown] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
     /// A plugin of that text passes golden cases; where it can be built.
     pub(crate) fn shouts(&self, test: &str, text: &str, cases: &str) {
         let scratch = Scratch::new();
