@@ -52,6 +52,13 @@ func (r *Row) RequireText(path string) (string, error) { return require[string](
 // RequireInt64 is the row's integer in a column; where it is null the error refuses the row, with code `required`.
 func (r *Row) RequireInt64(path string) (int64, error) { return require[int64](r, path) }
 
+// RequireDecimal is the row's exact number in a column; where it is null the error refuses the row, with code `required`.
+func (r *Row) RequireDecimal(path string) (Decimal, error) { return require[Decimal](r, path) }
+
+// Require is the row's value in a column, whatever it is; where it is null the error refuses the row, with code
+// `required`.
+func (r *Row) Require(path string) (any, error) { return require[any](r, path) }
+
 // Float64 is the row's number in a column; false where it is null.
 func (r *Row) Float64(path string) (float64, bool) { return get[float64](r, path) }
 

@@ -487,6 +487,7 @@ const SDK_IN_GO: &str = r#"package main
 import (
 	"clickmill"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime"
 	"strings"
@@ -632,6 +633,56 @@ func announced(setup *clickmill.Setup) {
 	setup.Writes("day", clickmill.Date)
 	setup.Writes("word", clickmill.Text)
 	setup.Writes("json", clickmill.JSON)
+}
+
+// A value that a row has to have is there, or refuses the row by its column.
+func TestWhatIsRequiredIsThere(t *testing.T) {
+	configure := func(_ *struct{}, setup *clickmill.Setup) {
+		setup.Reads("word", clickmill.Text)
+		setup.Reads("number", clickmill.Int64)
+		setup.Reads("price", clickmill.NumericDecimal)
+		setup.Reads("blob", clickmill.Blob)
+		setup.Writes("told", clickmill.Text)
+	}
+	required := func(_ *struct{}, row *clickmill.Row) error {
+		word, err := row.RequireText("word")
+		if err != nil {
+			return err
+		}
+		number, err := row.RequireInt64("number")
+		if err != nil {
+			return err
+		}
+		price, err := row.RequireDecimal("price")
+		if err != nil {
+			return err
+		}
+		blob, err := row.Require("blob")
+		if err != nil {
+			return err
+		}
+		row.Set("told", fmt.Sprint(word, " ", number, " ", price, " ", blob))
+		return nil
+	}
+	run := func(row map[string]any) clickmill.Outcome {
+		outcomes, err := clickmill.Test(clickmill.Plugin[struct{}]{Configure: configure, Row: required}, `{}`, row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outcomes[0]
+	}
+	whole := map[string]any{"word": "a", "number": 1, "price": clickmill.Whole(2), "blob": []byte{}}
+	if outcome := run(whole); outcome.Refused != nil || outcome.Row["told"] != "a 1 2 []" {
+		t.Error(outcome)
+	}
+	for name := range whole {
+		without := maps.Clone(whole)
+		delete(without, name)
+		wanted := clickmill.Reject("required", "`%s` is missing", name).Column(name)
+		if outcome := run(without); outcome.Refused == nil || *outcome.Refused != *wanted {
+			t.Errorf("%s: %v", name, outcome)
+		}
+	}
 }
 
 // What is read of a row is the row's: neither another row nor what is kept changes with it.
