@@ -1,6 +1,8 @@
 //! What can't work is said before anything is built, started or written, all of it at once, in the order of the
 //! pipeline file.
 
+use std::net::TcpListener;
+
 use crate::live::{FAST, Live, clicks};
 use crate::support::{Scratch, another, component, talk};
 
@@ -130,6 +132,29 @@ fn a_column_that_csv_lacks_is_told_before_anything_is_built() {
     for source in [&*file, generated] {
         let told = told_of_an_unbuilt_crate(&[source, "plugin.ours.reads=[\"contry\"]"]);
         in_order(&told, &[meant, "cannot build plugin `ours`"]);
+    }
+}
+
+#[test]
+fn a_registry_that_is_away_is_told_before_anything_is_built() {
+    // Nobody listens there any more.
+    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours"]);
+    scratch.write("ours/Cargo.toml", "no manifest");
+    let pipeline = scratch.path("ours/pipeline.toml");
+    let digest = "0".repeat(64);
+    let stage = format!(
+        "\n[[plugin]]\nname = \"theirs\"\ncomponent = \"oci://{away}/theirs:1@sha256:{digest}\"\n"
+    );
+    let text = std::fs::read_to_string(&pipeline).unwrap() + &stage;
+    std::fs::write(&pipeline, text).unwrap();
+    for verb in ["run", "validate"] {
+        let output = scratch.run(&[verb, "ours/pipeline.toml"]);
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(3), "{verb}: {told}");
+        in_order(&told, &["stage `theirs`", &format!("cannot reach the registry `{away}`")]);
+        assert!(!told.contains("cannot build"), "{verb}: {told}");
     }
 }
 
