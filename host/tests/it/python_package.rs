@@ -145,6 +145,15 @@ fn packages_have_the_version_and_the_names_of_a_release() {
         assert_eq!(filled(value("pkg-url")), url);
         assert_eq!(value("pkg-fmt"), "tgz");
         let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+        // A manifest that says nothing for `{ repo }` has the README's command say where the archive is.
+        if manifest["package"].get("repository").is_none() {
+            let archive =
+                value("pkg-url").replace("{ repo }", "https://github.com/OWNER/clickmill");
+            let command = format!(
+                "\ncargo binstall --manifest-path {crate_folder} --pkg-url \"{archive}\" {name}\n"
+            );
+            assert!(read("README.md").contains(&command), "{command}");
+        }
         assert!(read(".ci/pack").contains(&format!("\"$folder/{name}\"")), "{name}");
     }
 }
