@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import tomllib
+import typing
 
 from ._errors import ClickmillError
 from ._executable import executable
@@ -73,27 +74,57 @@ def pipeline_file(pipeline: str) -> pathlib.Path:
     for share in shares:
         if share and (found := pathlib.Path(share) / _PIPELINES / given.with_suffix(".toml").name).is_file():
             return found
-    raise ClickmillError(f"cannot read `{pipeline}`", causes=["No such file or directory (os error 2)"])
+    raise ClickmillError(f"cannot read pipeline file `{pipeline}`", causes=["No such file or directory (os error 2)"])
 
 
 def read(settings: Settings) -> dict:
     """A pipeline file's sections, variables and ``set`` filled in. Whether they are right the process says."""
     file = pipeline_file(settings.pipeline)
     try:
-        sections = tomllib.loads(file.read_text())
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClickmillError(f"cannot read pipeline file `{file}`", causes=[str(error)]) from error
+    try:
+        sections = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ClickmillError(f"`{file}` is no pipeline file", causes=[str(error)]) from error
+        why, _, where = str(error).rstrip(")").rpartition(" (at ")
+        raise ClickmillError(f"pipeline file `{file}` is not TOML: {where}: {why}") from error
     for assignment in settings.set:
-        key, _, value = assignment.partition("=")
-        *sections_above, last = key.split(".")
-        at = sections
-        for name in sections_above:
-            at = at.setdefault(name, {})
-        try:
-            at[last] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            at[last] = value
+        _set(sections, assignment)
     return _filled(sections)
+
+
+def _set(sections: dict, assignment: str) -> None:
+    """Gives a setting another value, as ``--set`` does. A section of a list is the one of that name."""
+    key, separator, text = assignment.partition("=")
+
+    def refused(wanted: str) -> ClickmillError:
+        # Without the value, which may be a secret.
+        return ClickmillError(f"`--set {key}`: {wanted}")
+
+    if not separator:
+        raise refused("wanted key=value, such as source.uri=clicks.csv")
+    *above, last = key.strip().split(".")
+    at: typing.Any = sections
+    names = iter(above)
+    for name in names:
+        at = at.setdefault(name, {})
+        if isinstance(at, list):
+            item = next(names, "")
+            found = [one for one in at if isinstance(one, dict) and one.get("name") == item]
+            if not found:
+                raise refused(f"there is no `{name}` named `{item}`")
+            at = found[0]
+        if not isinstance(at, dict):
+            raise refused(f"`{name}` holds a value, not a section")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    if isinstance(at.get(last), str) and not isinstance(value, (str, list, dict)):
+        # What looks like a number is text where text stands in the file.
+        value = text
+    at[last] = value
 
 
 def _filled(value):

@@ -199,6 +199,30 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no pipeline is named"),
+        (["--runner", "DirectRunner", MESSAGES], "no pipeline is named"),
+        ([MESSAGES, "--pipeline_file", OBJECTS], f"`{MESSAGES}` and `{OBJECTS}`"),
+        ([MESSAGES, OBJECTS], f"`{OBJECTS}` is not an option"),
+        ([MESSAGES, "--secrets"], "--secrets"),
+        # As `clickmill exec` has it.
+        ([MESSAGES, "--plugin-set", "latest"], "`latest` is not a digest"),
+        ([MESSAGES, "--runner", "NoRunner"], "NoRunner"),
+        ([MESSAGES, "--set", "source.rate"], "`--set source.rate`: wanted key=value"),
+        ([MESSAGES, "--set", "source.kind=pubsub"], "has no `source.subscription`"),
+        (["nowhere.toml", "--runner", "DirectRunner"], "cannot read pipeline file `nowhere.toml`"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_told_as_by_the_command_line(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        clickmill.beam.main.main(arguments)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "error: " in told and said in told
+
+
+@pytest.mark.parametrize(
     ("file", "table", "writes"),
     [
         ("stream_gcp.toml", "clicks_raw", "_StreamToBigQuery"),

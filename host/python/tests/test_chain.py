@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
+from clickmill._config import Settings, read
 from conftest import HERE, MESSAGES, PIPELINES, POISON, lines, run
 
 
@@ -127,6 +128,34 @@ def test_errors_say_the_same_as_the_command_line(tmp_path):
     assert raised.value.exit_code == told.returncode == 2
     again = pickle.loads(pickle.dumps(raised.value))
     assert (str(again), again.exit_code) == (str(raised.value), 2)
+
+
+@pytest.mark.parametrize("setting", ["source.rate", "plugin.msk.config.key_id=k2", "name.first=x"])
+def test_settings_that_make_no_sense_are_told_as_by_the_command_line(setting):
+    command = [clickmill.executable(), "validate", MESSAGES, "--set", setting]
+    told = subprocess.run(command, capture_output=True, text=True)
+    with pytest.raises(clickmill.ClickmillError) as raised:
+        read(Settings(MESSAGES, (setting,)))
+    assert f"error: {raised.value}" == told.stderr.strip()
+    assert raised.value.exit_code == told.returncode == 2
+
+
+def test_settings_are_those_of_the_stage_that_is_named_and_text_where_text_stands():
+    sections = read(Settings(MESSAGES, ("plugin.mask.config.key_id=2", "source.rate=7", "swap.watch=here")))
+    (mask,) = [plugin for plugin in sections["plugin"] if plugin["name"] == "mask"]
+    assert (mask["config"]["key_id"], sections["source"]["rate"], sections["swap"]["watch"]) == ("2", 7, "here")
+
+
+def test_files_that_are_no_pipeline_are_told_with_their_name(tmp_path):
+    file = tmp_path / "pipeline.toml"
+    for content, said in [
+        (b'name = "a"\nsink = }', f"pipeline file `{file}` is not TOML: line 2, column "),
+        (b"\xff", f"cannot read pipeline file `{file}`"),
+    ]:
+        file.write_bytes(content)
+        with pytest.raises(clickmill.ClickmillError) as raised:
+            read(Settings(str(file)))
+        assert str(raised.value).startswith(said)
 
 
 def test_wrong_columns_are_told_by_name(live):

@@ -17,6 +17,8 @@ import dataclasses
 import datetime
 import decimal
 import json
+import re
+import sys
 import typing
 
 import apache_beam as beam
@@ -37,32 +39,78 @@ __all__ = ["build", "main"]
 
 def main(arguments: typing.Sequence[str] | None = None) -> None:
     """Runs the pipeline that the command line names, and waits for its end. A template returns at once."""
-    parser = argparse.ArgumentParser(
+    parser = command_line()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(parser, words)
+    except ClickmillError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The options that are not Beam's."""
+    parser = _Parser(
         prog="python -m clickmill.beam.main",
-        description="Runs a pipeline file on a runner of Beam. All other options are Beam's.",
-    )
-    parser.add_argument(
-        "pipeline",
-        nargs="?",
-        help="a pipeline file, here and on the workers, or the name of one that comes with clickmill",
+        usage="%(prog)s PIPELINE [OPTIONS]",
+        description="Runs a pipeline file on a runner of Beam. PIPELINE is its place, here and on the workers, or "
+        "the name of one that comes with clickmill. All other options are Beam's.",
+        epilog="Exit codes: 0 done, 1 the run failed, 2 bad input or configuration, 3 the environment (unreachable, "
+        "denied, full)",
+        # As Beam's own: its options are not to be taken for these.
+        allow_abbrev=False,
     )
     # A Flex Template passes options by name only.
     parser.add_argument("--pipeline_file", help=argparse.SUPPRESS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of a setting")
-    parser.add_argument("--plugin_set", metavar="DIGEST", help="the set that has to run")
+    parser.add_argument(
+        "--plugin_set",
+        # Beam would pass over an option as `clickmill exec` has it.
+        "--plugin-set",
+        type=_digest,
+        metavar="DIGEST",
+        help="the set that has to run, by how its digest begins",
+    )
     parser.add_argument("--secrets", metavar="FILE", help="a file on the workers with lines NAME=value")
     parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here")
-    given, others = parser.parse_known_args(arguments)
-    file = given.pipeline or given.pipeline_file
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as the command line says it."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise ClickmillError(message, hint="`--help` lists the options that are not Beam's")
+
+
+def _digest(text: str) -> str:
+    """How a digest begins, as ``clickmill exec`` takes it."""
+    if not re.fullmatch("[0-9a-fA-F]{8,}", text):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a digest: wanted 8 or more hexadecimal digits")
+    return text.lower()
+
+
+def _run(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    # Behind an option of Beam's it could not be told from that option's value.
+    named = words.pop(0) if words and not words[0].startswith("-") else None
+    given, others = parser.parse_known_args(words)
+    if named and given.pipeline_file:
+        parser.error(f"two pipelines are named, `{named}` and `{given.pipeline_file}`")
+    file = named or given.pipeline_file
     if not file:
-        parser.error("which pipeline?")
-    options = PipelineOptions(others)
+        parser.error("no pipeline is named: it comes before all options")
+    if others and not others[0].startswith("-"):
+        parser.error(f"`{others[0]}` is not an option")
+    settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
+    with _pipeline(others) as pipeline:
+        build(pipeline, settings, output=given.output)
+
+
+def _pipeline(options: list[str]) -> beam.Pipeline:
+    """An empty pipeline, on the runner that Beam's options name."""
     try:
-        settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
-        with beam.Pipeline(options=options) as pipeline:
-            build(pipeline, settings, output=given.output)
-    except ClickmillError as error:
-        parser.exit(error.exit_code, f"error: {error}\n")
+        return beam.Pipeline(options=PipelineOptions(options))
+    except (AttributeError, ImportError, ValueError) as error:
+        raise ClickmillError("Beam refuses its options", causes=[" ".join(str(error).split())]) from error
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = None) -> Outputs:
@@ -72,7 +120,9 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
     kind = source.get("kind")
     if kind == "pubsub":
         pipeline.options.view_as(StandardOptions).streaming = True
-        subscription = is_filled("source.subscription", source["subscription"])
+        subscription = is_filled("source.subscription", source.get("subscription"))
+        if not subscription:
+            raise ClickmillError(f"`{settings.pipeline}` has no `source.subscription`")
         if output:
             raise ClickmillError(
                 "`--output` is for batches: a folder of a stream would never be whole",
