@@ -8,7 +8,8 @@ import apache_beam as beam
 import distributed
 import pytest
 from apache_beam.io.gcp.pubsub import PubsubMessage
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.dask.dask_runner import DaskRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pyarrow import parquet
@@ -21,6 +22,14 @@ from conftest import MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, 
 
 IN_MEMORY = ()
 TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+#: What Dataflow wants to be told. Nothing is sent anywhere.
+DATAFLOW = {
+    "runner": "--runner=DataflowRunner",
+    "dry_run": "--dry_run=True",
+    "project": "--project=my-project",
+    "region": "--region=europe-west1",
+    "temp_location": "--temp_location=gs://my-bucket/tmp",
+}
 
 
 class Write(beam.DoFn):
@@ -244,6 +253,31 @@ def test_graphs_read_and_write_google_cloud_and_have_no_secret(monkeypatch, file
     assert any(name.startswith("Read/" if file.startswith("stream") else "Find") for name in names)
     graph = proto.SerializeToString()
     assert b"a secret that stays" not in graph and b"my-project" in graph
+
+
+@pytest.mark.parametrize(("file", "streams"), [("stream_gcp.toml", True), ("batch_gcp.toml", False)])
+def test_dataflows_runner_makes_a_job_of_a_pipeline_file(monkeypatch, file, streams):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    monkeypatch.setenv("CLICKSTREAM_BUCKET", "my-bucket")
+    pipeline = beam.Pipeline(options=PipelineOptions(list(DATAFLOW.values())))
+    clickmill.beam.main.build(pipeline, Settings(str(PIPELINES / file), plugin_set="0" * 64))
+    job = pipeline.run().job
+    assert job.options.view_as(StandardOptions).streaming == streams
+    names = [transform.unique_name for transform in job.proto_pipeline.components.transforms.values()]
+    assert any(name.startswith("clickmill/Chain") for name in names), names
+
+
+@pytest.mark.parametrize("lacking", ["project", "region", "temp_location"])
+def test_an_option_that_dataflow_lacks_is_told(monkeypatch, capsys, lacking):
+    # What the machine has set, or would make.
+    monkeypatch.setattr(DataflowRunner, "get_default_gcp_region", lambda _: None)
+    monkeypatch.setattr("apache_beam.io.gcp.gcsio.get_or_create_default_gcs_bucket", lambda _: None)
+    options = [option for name, option in DATAFLOW.items() if name != lacking]
+    with pytest.raises(SystemExit) as ended:
+        clickmill.beam.main.main([str(PIPELINES / "stream_gcp.toml"), *options])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "error: Beam refuses its options" in told and f"option: {lacking}." in told
 
 
 def test_values_are_those_of_bigquerys_json():
