@@ -1,5 +1,7 @@
 """`clickmill.beam` gives what the chain gives, on several processes, whatever dies."""
 
+import base64
+import bz2
 import json
 import subprocess
 import sys
@@ -9,8 +11,10 @@ import distributed
 import pytest
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dask.dask_runner import DaskRunner
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pyarrow import parquet
 
@@ -251,8 +255,20 @@ def test_graphs_read_and_write_google_cloud_and_have_no_secret(monkeypatch, file
     for written in (table, "dead_letter", "plugin_sets"):
         assert any(name.startswith(f"Write clickstream_analytics.{written}/{writes}") for name in names), names
     assert any(name.startswith("Read/" if file.startswith("stream") else "Find") for name in names)
-    graph = proto.SerializeToString()
-    assert b"a secret that stays" not in graph and b"my-project" in graph
+    graph = proto.SerializeToString() + b"".join(pickles(proto))
+    assert b"a secret that stays" not in graph
+    # In the pickles, which are looked through, too.
+    assert b"my-project" in graph and b"/run/secrets/clickmill" in graph
+
+
+def pickles(graph):
+    """What the functions of a graph are pickled to, which stands in it compressed and in base64."""
+    for transform in graph.components.transforms.values():
+        if transform.spec.urn == common_urns.primitives.PAR_DO.urn:
+            function = beam_runner_api_pb2.ParDoPayload.FromString(transform.spec.payload).do_fn
+            # Of some of Beam's own the name says all.
+            if function.payload:
+                yield bz2.decompress(base64.b64decode(function.payload))
 
 
 @pytest.mark.parametrize(("file", "streams"), [("stream_gcp.toml", True), ("batch_gcp.toml", False)])
