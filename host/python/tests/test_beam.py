@@ -5,12 +5,13 @@ import bz2
 import json
 import subprocess
 import sys
+import tomllib
 
 import apache_beam as beam
 import distributed
 import pytest
 from apache_beam.io.gcp.pubsub import PubsubMessage
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, WorkerOptions
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dask.dask_runner import DaskRunner
@@ -22,7 +23,19 @@ import clickmill.beam
 import clickmill.beam.main
 from clickmill._chain import record_batches
 from clickmill._config import Settings
-from conftest import MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, of_files, to_file
+from conftest import (
+    HERE,
+    MESSAGES,
+    OBJECTS,
+    PIPELINES,
+    POISON,
+    TIME,
+    WITHOUT_LIMIT,
+    lines,
+    messages_of,
+    of_files,
+    to_file,
+)
 
 IN_MEMORY = ()
 TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -294,6 +307,22 @@ def test_an_option_that_dataflow_lacks_is_told(monkeypatch, capsys, lacking):
     told = capsys.readouterr().err
     assert ended.value.code == 2
     assert "error: Beam refuses its options" in told and f"option: {lacking}." in told
+
+
+def test_a_flex_template_has_the_options_of_the_command_line_and_what_was_tested():
+    template = json.loads((HERE.parent / "dataflow/template.json").read_text())
+    parameters = {parameter["name"]: parameter for parameter in template["metadata"]["parameters"]}
+    # Beam's own.
+    assert hasattr(PipelineOptions([]).view_as(WorkerOptions), "sdk_container_image")
+    required = {name for name, parameter in parameters.items() if not parameter.get("isOptional")}
+    assert required == {"pipeline_file", "sdk_container_image"}
+    options = {word for action in clickmill.beam.main.command_line()._actions for word in action.option_strings}
+    options -= {"-h", "--help", "--plugin-set"}
+    assert {f"--{name}" for name in parameters} - {"--sdk_container_image"} == options
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    assert template["image"].endswith(f"/clickmill:{project['version']}")
+    recipe = (HERE.parent / "dataflow/Containerfile").read_text()
+    assert f"_sdk:{beam.__version__}\n" in recipe
 
 
 def test_values_are_those_of_bigquerys_json():
