@@ -65,9 +65,12 @@ def of_kind(kind):
     return lambda row: (kind, row)
 
 
-def graph(to, elements, folder, **options):
+def graph(to, elements, folder, streams=False, **options):
     """Rows and letters into one last transform: Dask's runner computes no other."""
-    outputs = to | beam.Create(elements) | clickmill.beam.Transform(**options)
+    came = to | beam.Create(elements)
+    # Taken for what a stream has so far.
+    came.is_bounded = not streams
+    outputs = came | clickmill.beam.Transform(**options)
     kinds = {"rows": outputs.rows, "letters": outputs.letters}
     tagged = [rows | f"As {kind}" >> beam.Map(of_kind(kind)) for kind, rows in kinds.items()]
     tagged | beam.Flatten() | beam.ParDo(Write(folder))
@@ -103,6 +106,15 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
     assert counters["rows_in"] == len(live.messages)
     assert counters["rows_rejected"] == live.letters.num_rows
     assert counters["plugin.mask.fuel"] > 0
+
+
+@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+def test_a_stream_gives_what_run_gives_wherever_its_batches_are_cut(live, tmp_path, workers):
+    # In batches that are full, and at last in those that are not: the runner fires no timer of the clock's.
+    batches = {"max_rows": 20, "max_wait_secs": 0}
+    counters = run(live.messages, tmp_path, workers, streams=True, pipeline=MESSAGES, set=live.settings, **batches)
+    is_same(tmp_path, live)
+    assert counters["rows_in"] == len(live.messages)
 
 
 def test_dicts_without_ids_get_ids_that_no_other_batch_has(tmp_path):

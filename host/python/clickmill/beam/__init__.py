@@ -113,9 +113,12 @@ class Transform(beam.PTransform):
     def expand(self, pcoll: beam.PCollection) -> Outputs:
         tables = tables_of(self._settings)
         if self._objects:
-            work = pcoll | "Stamp" >> beam.ParDo(_StampObject()) | "Spread" >> beam.Reshuffle()
+            stamped = beam.ParDo(_StampObject()).with_output_types(tuple[str, int])
+            work = pcoll | "Stamp" >> stamped | "Spread" >> beam.Reshuffle()
         else:
-            work = pcoll | "Records" >> beam.ParDo(_Records(self._source, self._shards))
+            # With the type of their keys, by which runners encode them alike wherever they group them.
+            records = beam.ParDo(_Records(self._source, self._shards)).with_output_types(tuple[int, typing.Any])
+            work = pcoll | "Records" >> records
             # Batches are filled by grouping and not in `finish_bundle`, whose output some runners lose.
             if pcoll.is_bounded:
                 work = work | "Group" >> beam.GroupByKey()
