@@ -5,6 +5,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -89,6 +90,32 @@ def test_what_a_plugin_set_is_made_of_is_told(live):
     assert set(live.rows.column("plugin_set").to_pylist()) == {digest}
     with pytest.raises(clickmill.ClickmillError, match="plugin set"):
         clickmill.chain(MESSAGES, plugin_set="0123" * 16)([b"{}"])
+
+
+def test_a_chain_that_watches_takes_up_another_set_and_one_that_does_not_stays(live, tmp_path):
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    settings = [*live.settings, f"swap.watch={watched}", "swap.watch_interval_secs=0.1"]
+    some = live.messages[:100]
+    with (
+        clickmill.chain(MESSAGES, set=settings, watch=True) as follows,
+        clickmill.chain(MESSAGES, set=settings) as stays,
+    ):
+        before = stays.hello["plugin_set"]
+        assert follows(some).counts["plugin_sets"] == stays(some).counts["plugin_sets"] == [before]
+        mask = pathlib.Path(run("plugin", "build", PIPELINES.parents[1] / "plugins/mask", folder=tmp_path).strip())
+        # With a section of no meaning at its end: another component, which does the same.
+        written = tmp_path / "mask.wasm"
+        written.write_bytes(mask.read_bytes() + b"\x00\x04\x03abc")
+        written.rename(watched / "mask.wasm")
+        deadline = time.monotonic() + 120
+        while (answer := follows(some)).counts["plugin_sets"] == [before]:
+            assert time.monotonic() < deadline, "the plugin is not taken up"
+            time.sleep(0.05)
+        (after,) = answer.counts["plugin_sets"]
+        assert set(answer.rows.column("plugin_set").to_pylist()) == {after}
+        assert set(follows.plugin_sets()) == {before, after}
+        assert stays(some).counts["plugin_sets"] == [before]
 
 
 @pytest.mark.parametrize("how", ["poison", "bug"])
