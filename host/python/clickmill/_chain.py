@@ -324,6 +324,16 @@ def chain(
     )
 
 
+def pinned(settings: Settings) -> Settings:
+    """The settings, with the plugin set that the pipeline file names here and now."""
+    try:
+        with Chain(settings) as chain:
+            return dataclasses.replace(settings, plugin_set=chain.hello["plugin_set"])
+    except ClickmillError as error:
+        hint = "where the pipeline cannot run here, `plugin_set` says which set has to run on the workers"
+        raise ClickmillError(error.error, causes=error.causes, hint=hint, exit_code=error.exit_code) from error
+
+
 def now() -> datetime.datetime:
     """The time, to the second: records that came together have one ingest time, and so are one batch."""
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

@@ -3,6 +3,7 @@
 import base64
 import bz2
 import json
+import pathlib
 import subprocess
 import sys
 import tomllib
@@ -115,6 +116,23 @@ def test_a_stream_gives_what_run_gives_wherever_its_batches_are_cut(live, tmp_pa
     counters = run(live.messages, tmp_path, workers, streams=True, pipeline=MESSAGES, set=live.settings, **batches)
     is_same(tmp_path, live)
     assert counters["rows_in"] == len(live.messages)
+
+
+def test_a_batch_runs_the_set_that_its_graph_was_made_with_and_a_stream_what_is_there(tmp_path):
+    file = tmp_path / "pipeline.toml"
+    text = pathlib.Path(MESSAGES).read_text().replace("../..", str(PIPELINES.parents[1]))
+
+    def made(folder, **options):
+        file.write_text(text)
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+        graph(pipeline, [b"no event"], tmp_path / folder, pipeline=str(file), **options)
+        file.write_text(text.replace('key_id = "k1"', 'key_id = "k2"'))
+        return pipeline
+
+    with pytest.raises(Exception, match="the plugin set is"):
+        made("batch").run().wait_until_finish()
+    made("stream", streams=True, max_wait_secs=0).run().wait_until_finish()
+    assert len(of_files(tmp_path / "stream/letters")) == 1
 
 
 def test_dicts_without_ids_get_ids_that_no_other_batch_has(tmp_path):

@@ -29,7 +29,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import GroupIntoBatches
 
-from .._chain import Answer, Chain, micros, now, record_batches
+from .._chain import Answer, Chain, micros, now, pinned, record_batches
 from .._config import Settings, tables_of
 
 __all__ = ["Outputs", "Transform"]
@@ -69,9 +69,10 @@ class Transform(beam.PTransform):
         clickmill.
     :param objects: whether elements are names of objects.
     :param set: other values of settings, as ``--set`` has them.
-    :param plugin_set: the digest of the set that has to run, or how it begins; another is refused. A batch job has
-        one, since its retries have to agree. ``None`` takes what the pipeline file names.
-    :param watch: whether a process takes up what ``swap.watch`` has; for streams.
+    :param plugin_set: the digest of the set that has to run, or how it begins; another is refused. ``None`` is of a
+        batch the set that the pipeline file names where the graph is made, since all workers and retries have to
+        agree. Of a stream it is what the pipeline file names where and when a worker starts.
+    :param watch: whether a process takes up what ``swap.watch`` has; for streams, and not with ``plugin_set``.
     :param secrets: a file on the workers with lines ``NAME=value``, which the process gets as its environment.
     :param arrow: whether rows and letters come as Arrow tables, some thousand rows each, in place of dicts.
     :param source: the origin of records that name none.
@@ -112,6 +113,9 @@ class Transform(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> Outputs:
         tables = tables_of(self._settings)
+        settings = self._settings
+        if pcoll.is_bounded and not settings.plugin_set and not settings.watch:
+            settings = pinned(settings)
         if self._objects:
             stamped = beam.ParDo(_StampObject()).with_output_types(tuple[str, int])
             work = pcoll | "Stamp" >> stamped | "Spread" >> beam.Reshuffle()
@@ -126,7 +130,7 @@ class Transform(beam.PTransform):
                 work = work | "Group" >> GroupIntoBatches(
                     self._max_rows, max_buffering_duration_secs=self._max_wait_secs
                 )
-        answers = work | "Chain" >> beam.ParDo(_Exec(self._settings, self._max_rows))
+        answers = work | "Chain" >> beam.ParDo(_Exec(settings, self._max_rows))
 
         def of(kind: str, label: str) -> beam.PCollection:
             taken = answers | f"{label}" >> beam.ParDo(_Of(kind))

@@ -29,7 +29,7 @@ from apache_beam.io.gcp.bigquery import BigQueryDisposition, WriteToBigQuery
 from apache_beam.io.gcp.bigquery_tools import RetryStrategy
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from .._chain import Chain
+from .._chain import Chain, pinned
 from .._config import Settings, is_filled, read
 from .._errors import ClickmillError
 from . import Outputs, Transform
@@ -134,7 +134,8 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
         came = pipeline | "Read" >> beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
         outputs = came | "clickmill" >> Transform.of(settings, source=subscription, arrow=True)
     elif kind == "storage" and source.get("uri") != "-" and not source.get("watch"):
-        settings = dataclasses.replace(settings, plugin_set=settings.plugin_set or _pinned(settings))
+        # Before the transform would do it: one process of a worker finds objects and reads them.
+        settings = settings if settings.plugin_set else pinned(settings)
         objects = pipeline | "Source" >> beam.Create([source.get("uri")]) | "Find" >> beam.ParDo(_Find(settings))
         outputs = objects | "clickmill" >> Transform.of(settings, objects=True, arrow=True)
     else:
@@ -163,16 +164,6 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
 
 def _described(source: dict) -> str:
     return ", ".join(f'{key} = "{source[key]}"' for key in ("kind", "uri", "watch") if key in source) or "none"
-
-
-def _pinned(settings: Settings) -> str:
-    """The digest of the set that the pipeline file names, here and now."""
-    try:
-        with Chain(settings) as chain:
-            return chain.hello["plugin_set"]
-    except ClickmillError as error:
-        hint = "where the pipeline cannot run here, `--plugin_set` says which set has to run on the workers"
-        raise ClickmillError(error.error, causes=error.causes, hint=hint, exit_code=error.exit_code) from error
 
 
 class _Find(beam.DoFn):
