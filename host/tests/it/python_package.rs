@@ -118,7 +118,12 @@ fn an_sdist_has_what_a_wheel_is_built_of() {
     let metadata = succeeds(Command::new("cargo").args(metadata).current_dir(&sources));
     assert!(metadata.contains("\"name\":\"clickmill-sql\""));
     for script in [".ci/pack", ".ci/share", ".ci/notices"] {
-        assert!(sources.join(script).is_file(), "{script}");
+        let mode = sources.join(script).metadata().expect(script).permissions().mode();
+        assert!(mode & 0o100 != 0, "{script} cannot be run");
+    }
+    // What the README names.
+    for name in ["dataflow/Containerfile", "dataflow/template.json"] {
+        assert!(unpacked.join(name).is_file(), "{name}");
     }
     build(&python, "--wheel", &unpacked, &folder);
     assert!(file(&folder, ".whl").is_file());
