@@ -41,7 +41,7 @@ _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
 _TRIES = 2
 
-Records = typing.Union[pa.Table, pa.RecordBatch, typing.Iterable[typing.Union[bytes, str, dict]]]
+Records = typing.Union[pa.Table, pa.RecordBatch, typing.Iterable[typing.Union[bytes, str, dict[str, typing.Any]]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Answer:
     letters: pa.Table
     #: As ``clickmill exec`` counts (host/README.md): ``rows_in``, ``rows_out``, ``rows_rejected``, ``rows_filtered``,
     #: ``plugins`` and so on. Of what came in parts, numbers are sums, and ``plugin_sets`` lists their sets.
-    counts: dict
+    counts: dict[str, typing.Any]
 
     @property
     def rows(self) -> pa.Table:
@@ -85,7 +85,7 @@ class Chain:
     a letter of the code ``host_crash``. Threads may share a chain: they wait for each other.
     """
 
-    _shared: typing.ClassVar[dict[tuple, Chain]] = {}
+    _shared: typing.ClassVar[dict[tuple[int, Settings], Chain]] = {}
     _sharing: typing.ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, settings: Settings) -> None:
@@ -102,7 +102,7 @@ class Chain:
             # A process that was forked has none of its own.
             return cls._shared.setdefault((os.getpid(), settings), cls(settings))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Chain], tuple[Settings]]:
         return type(self), (self._settings,)
 
     def __enter__(self) -> Chain:
@@ -119,7 +119,7 @@ class Chain:
                 process.close()
 
     @property
-    def hello(self) -> dict:
+    def hello(self) -> dict[str, typing.Any]:
         """What the process says of itself (host/README.md): ``plugin_set``, ``tables`` with their columns, ``limits``
         and so on."""
         with self._alone:
@@ -170,7 +170,7 @@ class Chain:
             parts = [answer for part in cut for answer in self._batch(part)]
             return self._joined(parts)
 
-    def stream(self, batches: typing.Iterable[Records], **provenance) -> typing.Iterator[Answer]:
+    def stream(self, batches: typing.Iterable[Records], **provenance: typing.Any) -> typing.Iterator[Answer]:
         """Runs one batch after the other, each answered by itself."""
         for records in batches:
             yield self(records, **provenance)
@@ -297,12 +297,12 @@ def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
 
 
 def chain(
-    pipeline: str | os.PathLike,
+    pipeline: str | os.PathLike[str],
     *,
     set: typing.Sequence[str] = (),
     plugin_set: str | None = None,
     watch: bool = False,
-    secrets: str | os.PathLike | None = None,
+    secrets: str | os.PathLike[str] | None = None,
 ) -> Chain:
     """The chain of a pipeline file, over Arrow tables.
 
@@ -367,7 +367,7 @@ def record_batches(
             "publish_time": lambda at: rows[at].get("ingest_time") or time,
         }
 
-        def values(name: str) -> list:
+        def values(name: str) -> list[typing.Any]:
             found = [row.get(name) for row in rows]
             fill = lacking.get(name)
             return [fill(at) if fill and value is None else value for at, value in enumerate(found)]
@@ -400,7 +400,7 @@ def _known(names: typing.Iterable[str]) -> None:
         )
 
 
-def _column(values: list, field: pa.Field) -> pa.Array:
+def _column(values: list[typing.Any], field: pa.Field) -> pa.Array:
     if field.name == "payload":
         values = [value.encode() if isinstance(value, str) else value for value in values]
     if field.name == "attributes":
@@ -408,16 +408,16 @@ def _column(values: list, field: pa.Field) -> pa.Array:
     return pa.array(values, field.type)
 
 
-def _sum(all_counts: list[dict]) -> dict:
+def _sum(all_counts: list[dict[str, typing.Any]]) -> dict[str, typing.Any]:
     """Counts of parts as those of the whole."""
-    total: dict = {name: sum(counts.get(name, 0) for counts in all_counts) for name in _SUMS}
+    total: dict[str, typing.Any] = {name: sum(counts.get(name, 0) for counts in all_counts) for name in _SUMS}
     by_table = [counts["rows_by_table"] for counts in all_counts if "rows_by_table" in counts]
     total["rows_by_table"] = [sum(rows) for rows in zip(*by_table)]
-    records: collections.Counter = collections.Counter()
+    records: collections.Counter[str] = collections.Counter()
     sets = (counts["plugin_set"] for counts in all_counts if "plugin_set" in counts)
     total["plugin_sets"] = list(dict.fromkeys(sets))
-    rejected: collections.Counter = collections.Counter()
-    plugins: dict[str, dict] = {}
+    rejected: collections.Counter[tuple[str, str]] = collections.Counter()
+    plugins: dict[str, dict[str, typing.Any]] = {}
     for counts in all_counts:
         records.update(counts.get("records", {}))
         for one in counts.get("rejected_by", ()):

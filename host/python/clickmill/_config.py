@@ -77,7 +77,7 @@ def pipeline_file(pipeline: str) -> pathlib.Path:
     raise ClickmillError(f"cannot read pipeline file `{pipeline}`", causes=["No such file or directory (os error 2)"])
 
 
-def read(settings: Settings) -> dict:
+def read(settings: Settings) -> dict[str, typing.Any]:
     """A pipeline file's sections, variables and ``set`` filled in. Whether they are right the process says."""
     file = pipeline_file(settings.pipeline)
     try:
@@ -94,7 +94,7 @@ def read(settings: Settings) -> dict:
     return _filled(sections)
 
 
-def _set(sections: dict, assignment: str) -> None:
+def _set(sections: dict[str, typing.Any], assignment: str) -> None:
     """Gives a setting another value, as ``--set`` does. A section of a list is the one of that name."""
     key, separator, text = assignment.partition("=")
 
@@ -127,7 +127,7 @@ def _set(sections: dict, assignment: str) -> None:
     at[last] = value
 
 
-def _filled(value):
+def _filled(value: typing.Any) -> typing.Any:
     if isinstance(value, str):
         return _VARIABLE.sub(_variable, value)
     if isinstance(value, dict):
@@ -137,7 +137,7 @@ def _filled(value):
     return value
 
 
-def _variable(found: re.Match) -> str:
+def _variable(found: re.Match[str]) -> str:
     # One that is empty is as one that is not set. Without a default it stays, for who has a use for it.
     return os.environ.get(found[1]) or (found[0] if found[2] is None else found[2])
 

@@ -21,7 +21,7 @@ class ClickmillError(Exception):
         self.hint = hint
         self.exit_code = exit_code
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         # Engines send errors from process to process, which by itself would lose all but the first.
         return _again, (type(self), self.error, self.causes, self.hint, self.exit_code)
 
@@ -35,12 +35,14 @@ class ClickmillError(Exception):
         return f"{text}\nhint: {self.hint}" if self.hint else text
 
     @classmethod
-    def of(cls, told: dict) -> ClickmillError:
+    def of(cls, told: dict[str, typing.Any]) -> ClickmillError:
         """That of a frame ``error`` or ``failed``."""
         return cls(told["error"], causes=told["causes"], hint=told.get("hint"), exit_code=told["exit"])
 
 
-def _again(kind, error, causes, hint, exit_code):
+def _again(
+    kind: type[ClickmillError], error: str, causes: list[str], hint: str | None, exit_code: int
+) -> ClickmillError:
     return kind(error, causes=causes, hint=hint, exit_code=exit_code)
 
 

@@ -40,7 +40,7 @@ class Answered(typing.NamedTuple):
     #: Frames of rows and letters, in order, read one after the other.
     frames: typing.Iterator[Frame]
     #: The body of the frame that ended it, ``counts`` or ``objects``.
-    counts: dict
+    counts: dict[str, typing.Any]
 
 
 class Process:
@@ -75,7 +75,7 @@ class Process:
             self.close()
             raise
 
-    def _begin(self) -> dict:
+    def _begin(self) -> dict[str, typing.Any]:
         hello = self._next(Kind.HELLO).json()
         if hello["protocol"] != _wire.PROTOCOL:
             raise ClickmillError(

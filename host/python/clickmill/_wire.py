@@ -39,7 +39,7 @@ class Frame(typing.NamedTuple):
     table: int
     body: bytes
 
-    def json(self) -> dict:
+    def json(self) -> dict[str, typing.Any]:
         """Its body, of a kind that is JSON."""
         return json.loads(self.body)
 

@@ -39,21 +39,24 @@ _NAMESPACE = "clickmill"
 _LETTERS = "letters"
 _PLUGIN_SETS = "plugin_sets"
 
+#: A record, of values that Beam encodes without pickling.
+_Record = dict[str, typing.Any]
+
 
 class Outputs(typing.NamedTuple):
     """What a :class:`Transform` gives."""
 
     #: Rows of the table of ``[sink]``.
-    rows: beam.PCollection
+    rows: beam.PCollection[typing.Any]
     #: Rejected records, as rows of the dead-letter table.
-    letters: beam.PCollection
+    letters: beam.PCollection[typing.Any]
     #: What the plugin sets of the rows are made of, as rows of the table ``plugin_sets``; once from each worker.
-    plugin_sets: beam.PCollection
+    plugin_sets: beam.PCollection[typing.Any]
     #: Rows of each table by its name, those of ``[[sink.route]]`` too.
-    tables: dict[str, beam.PCollection]
+    tables: dict[str, beam.PCollection[typing.Any]]
 
 
-class Transform(beam.PTransform):
+class Transform(beam.PTransform[typing.Any, typing.Any]):
     """Runs a pipeline file's chain over records.
 
     Elements that come in are messages of Pub/Sub (``ReadFromPubSub(with_attributes=True)``), bytes or text, dicts
@@ -111,7 +114,7 @@ class Transform(beam.PTransform):
         named = {name: value for name, value in vars(settings).items() if name != "pipeline"}
         return cls(settings.pipeline, **named, **others)
 
-    def expand(self, pcoll: beam.PCollection) -> Outputs:
+    def expand(self, pcoll: beam.PCollection[typing.Any]) -> Outputs:
         tables = tables_of(self._settings)
         settings = self._settings
         if pcoll.is_bounded and not settings.plugin_set and not settings.watch:
@@ -132,7 +135,7 @@ class Transform(beam.PTransform):
                 )
         answers = work | "Chain" >> beam.ParDo(_Exec(settings, self._max_rows))
 
-        def of(kind: str, label: str) -> beam.PCollection:
+        def of(kind: str, label: str) -> beam.PCollection[typing.Any]:
             taken = answers | f"{label}" >> beam.ParDo(_Of(kind))
             return taken if self._arrow else taken | f"{label} as rows" >> beam.FlatMap(_rows)
 
@@ -146,7 +149,7 @@ class Transform(beam.PTransform):
         )
 
 
-def _rows(table: pa.Table) -> list[dict]:
+def _rows(table: pa.Table) -> list[dict[str, typing.Any]]:
     return table.to_pylist()
 
 
@@ -156,7 +159,7 @@ class _Of(beam.DoFn):
     def __init__(self, kind: str) -> None:
         self._kind = kind
 
-    def process(self, answer):
+    def process(self, answer: tuple[str, pa.Table]) -> typing.Iterator[pa.Table]:
         kind, table = answer
         if kind == self._kind:
             yield table
@@ -165,7 +168,7 @@ class _Of(beam.DoFn):
 class _StampObject(beam.DoFn):
     """Says when an object was taken in, before the work is spread."""
 
-    def process(self, element):
+    def process(self, element: str | tuple[str, typing.Any]) -> typing.Iterator[tuple[str, int]]:
         uri, time = (element, None) if isinstance(element, str) else element
         yield uri, _micros(time or now())
 
@@ -178,7 +181,7 @@ class _Records(beam.DoFn):
         self._shards = shards
         self._turn = itertools.count()
 
-    def process(self, element):
+    def process(self, element: typing.Any) -> typing.Iterator[tuple[int, _Record | pa.RecordBatch]]:
         key = next(self._turn) % self._shards
         if isinstance(element, (pa.Table, pa.RecordBatch)):
             if "message_id" not in element.schema.names:
@@ -192,7 +195,7 @@ class _Records(beam.DoFn):
             yield key, _record(element, self._source)
 
 
-def _record(element, source: str) -> dict:
+def _record(element: typing.Any, source: str) -> _Record:
     """A record of values that Beam encodes without pickling: times are microseconds."""
     if isinstance(element, PubsubMessage):
         element = {
@@ -221,7 +224,7 @@ def _record(element, source: str) -> dict:
     return record
 
 
-def _micros(time) -> int:
+def _micros(time: typing.Any) -> int:
     if isinstance(time, datetime.datetime):
         return micros(time)
     if hasattr(time, "ToMicroseconds"):
@@ -231,14 +234,16 @@ def _micros(time) -> int:
     return time.micros if hasattr(time, "micros") else int(time)
 
 
-def _call(record: dict) -> tuple:
+def _call(record: _Record) -> tuple[str, int]:
     # What one call of the chain takes: records that differ in these are not in one batch.
     return record["source"], record["ingest_time"]
 
 
-def _batches(group: typing.Iterable, max_rows: int) -> typing.Iterator[list[dict] | pa.RecordBatch]:
+def _batches(
+    group: typing.Iterable[_Record | pa.RecordBatch], max_rows: int
+) -> typing.Iterator[list[_Record] | pa.RecordBatch]:
     """What a group is cut into, which may be more than memory holds. Tables stay as they are."""
-    records: list[dict] = []
+    records: list[_Record] = []
     for element in group:
         if isinstance(element, pa.RecordBatch):
             yield element
@@ -258,11 +263,11 @@ class _Exec(beam.DoFn):
         self._settings = settings
         self._max_rows = max_rows
 
-    def setup(self):
+    def setup(self) -> None:
         self._chain = Chain.shared(self._settings)
         self._told: set[str] = set()
 
-    def process(self, element):
+    def process(self, element: tuple[str | int, typing.Any]) -> typing.Iterator[tuple[str, pa.Table]]:
         key, work = element
         if isinstance(key, str):
             answers = self._chain.object(key, ingest_time=work)
@@ -271,7 +276,7 @@ class _Exec(beam.DoFn):
         for answer in answers:
             yield from self._give(answer)
 
-    def _give(self, answer: Answer):
+    def _give(self, answer: Answer) -> typing.Iterator[tuple[str, pa.Table]]:
         for name, value in answer.counters().items():
             Metrics.counter(_NAMESPACE, name).inc(value)
         for table, rows in answer.tables.items():

@@ -162,7 +162,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
     return outputs
 
 
-def _described(source: dict) -> str:
+def _described(source: dict[str, typing.Any]) -> str:
     return ", ".join(f'{key} = "{source[key]}"' for key in ("kind", "uri", "watch") if key in source) or "none"
 
 
@@ -172,11 +172,11 @@ class _Find(beam.DoFn):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def process(self, uri):
+    def process(self, uri: str | None) -> typing.Iterator[str]:
         yield from Chain.shared(self._settings).objects()
 
 
-def _write_parquet(frames: beam.PCollection, table: str, output: str) -> None:
+def _write_parquet(frames: beam.PCollection[typing.Any], table: str, output: str) -> None:
     frames | f"Write {table}" >> fileio.WriteToFiles(
         path=f"{output.rstrip('/')}/{table}",
         sink=lambda _: _Parquet(),
@@ -188,20 +188,23 @@ def _write_parquet(frames: beam.PCollection, table: str, output: str) -> None:
 class _Parquet(fileio.FileSink):
     """A Parquet file of Arrow tables."""
 
-    def open(self, fh):
-        self._file, self._writer = fh, None
+    def open(self, fh: typing.BinaryIO) -> None:
+        self._file = fh
+        self._writer: typing.Any = None
 
-    def write(self, record):
+    def write(self, record: pa.Table) -> None:
         if self._writer is None:
             self._writer = pyarrow.parquet.ParquetWriter(self._file, record.schema, compression="zstd")
         self._writer.write_table(record)
 
-    def flush(self):
+    def flush(self) -> None:
         if self._writer is not None:
             self._writer.close()
 
 
-def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streaming: bool) -> None:
+def _write_bigquery(
+    frames: beam.PCollection[typing.Any], table: str, sink: dict[str, typing.Any], *, streaming: bool
+) -> None:
     project = is_filled("sink.project", sink.get("project"))
     rows = frames | f"Rows of {table}" >> beam.FlatMap(bigquery_rows, loaded=not streaming)
     rows | f"Write {table}" >> WriteToBigQuery(
@@ -215,7 +218,7 @@ def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streami
     )
 
 
-def bigquery_rows(table: pa.Table, *, loaded: bool = False) -> list[dict]:
+def bigquery_rows(table: pa.Table, *, loaded: bool = False) -> list[dict[str, typing.Any]]:
     """Rows as BigQuery's JSON has them. A load job takes columns of JSON as they are, where text would be a string in
     them; a streaming insert takes their text."""
     fields = list(table.schema)
@@ -228,7 +231,7 @@ def _is_json(field: pa.Field) -> bool:
     return getattr(field.type, "extension_name", word) == "arrow.json"
 
 
-def _json(value, field: pa.Field, loaded: bool):
+def _json(value: typing.Any, field: pa.Field, loaded: bool) -> typing.Any:
     if loaded and value is not None and _is_json(field):
         return json.loads(value)
     # Of datetimes too: a TIMESTAMP has a zone, a DATETIME none.
