@@ -127,6 +127,21 @@ fn terraform_makes_the_tables_that_the_pipeline_writes_to() {
     }
 }
 
+#[test]
+fn what_a_million_messages_take_is_reckoned_with_the_fuel_that_was_counted_last() {
+    let counts = fs::read_to_string(root().join("host/benches/counts.csv")).unwrap();
+    let fuel = |batch: &str| {
+        let place = format!(",clicks,{batch},chain,");
+        let mut last = counts.lines().rev().filter_map(|line| line.split_once(&place));
+        let (_, fuel) = last.next().unwrap_or_else(|| panic!("no count has {place}"));
+        let hundreds = format!("{:.0}", fuel.parse::<f64>().unwrap() / 100.0);
+        let (thousands, hundred) = hundreds.split_at(hundreds.len() - 1);
+        format!("{thousands},{hundred}00")
+    };
+    let told = format!("| {} to {} |", fuel("full"), fuel("100"));
+    assert!(read("README.md").contains(&told), "README.md lacks `{told}`");
+}
+
 /// What of the system is linked is what the image has.
 #[test]
 #[cfg(target_os = "linux")]
