@@ -23,4 +23,4 @@ def test_what_the_readme_shows_runs(block, files, tmp_path, monkeypatch):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
