@@ -51,7 +51,7 @@ fn killed_at_any_moment_replays_at_once_write_each_row_once() {
         assert!(copied.success());
     };
     copy(&warehouse, &kept);
-    for round in 0..8_u32 {
+    for round in 0..4_u32 {
         forget(&scratch);
         copy(&kept, &warehouse);
         let command = |arguments: &[&str]| scratch.command(arguments);
@@ -139,7 +139,7 @@ fn in_cloud_storage_replays_at_once_resolve_each_letter_once() {
     };
     let source = ["--set", "source.uri=shop.csv", "--set", "dead_letter.max_rejected_share=1.0"];
     let run = [&["run", "--json", &batch], &source[..]].concat();
-    for number in 0..9_u32 {
+    for number in 0..3_u32 {
         round.set(number);
         let loaded = summary(&command(&run).output().unwrap());
         let replay = |name: &str, condition: &str| start(&scratch, &command, name, condition);

@@ -130,20 +130,39 @@ fn what_is_held_longer_than_its_deadline_does_not_come_again() {
     cloud.apply_tables();
     let wire = Proxy::start(&cloud.bigquery.grpc);
     cloud.via[1] = wire.address.clone();
-    // A table that takes little at a time: most messages wait to be put into a batch.
-    let few = ["--set", "batch.max_rows=50"];
-    let streaming = spawn(cloud.stream(&[&few[..], &["--stop-when-idle", "60s"]].concat()));
+    let streaming = spawn(cloud.stream(&["--stop-when-idle", "60s"]));
     has_started(&cloud);
     wire.set(Mode::Refuse);
-    cloud.publish(&["--count", "12000", "--seed", "26"]);
+    cloud.publish(&["--count", "5000", "--seed", "26"]);
     // The deadline is ten seconds.
     std::thread::sleep(Duration::from_secs(24));
     wire.set(Mode::Pass);
-    cloud.wait_for_messages(12_000);
+    cloud.wait_for_messages(5000);
     signal(&streaming, "-INT");
     let summary = summary(&streaming.wait_with_output().unwrap());
-    assert_eq!(summary["rows_in"], 12_000, "{summary:#}");
-    cloud.all_are_there_once(12_000);
+    assert_eq!(summary["rows_in"], 5000, "{summary:#}");
+    cloud.all_are_there_once(5000);
+}
+
+#[test]
+fn what_waits_for_a_slow_table_longer_than_its_deadline_does_not_come_again() {
+    let test = "what_waits_for_a_slow_table_longer_than_its_deadline_does_not_come_again";
+    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    let wire = Proxy::start(&cloud.bigquery.grpc);
+    cloud.via[1] = wire.address.clone();
+    // Some two hundred rows a second, however fast the machine is.
+    wire.set(Mode::Late);
+    let few = ["--set", "batch.max_rows=25"];
+    let streaming = spawn(cloud.stream(&[&few[..], &["--stop-when-idle", "60s"]].concat()));
+    cloud.publish(&["--count", "9000", "--seed", "27"]);
+    std::thread::sleep(Duration::from_secs(30));
+    wire.set(Mode::Pass);
+    cloud.wait_for_messages(9000);
+    signal(&streaming, "-INT");
+    let summary = summary(&streaming.wait_with_output().unwrap());
+    assert_eq!(summary["rows_in"], 9000, "{summary:#}");
+    cloud.all_are_there_once(9000);
 }
 
 #[test]

@@ -23,8 +23,7 @@ fn killed_at_any_moment_and_run_again_gives_the_same_tables() {
     let pipeline = pipeline.to_string_lossy();
     let scratch = Scratch::new();
     scratch.done(&[
-        "generate", "shop", "--rows", "200000", "--seed", "3", "--bad", "2%", "--output",
-        "shop.csv",
+        "generate", "shop", "--rows", "60000", "--seed", "3", "--bad", "2%", "--output", "shop.csv",
     ]);
     let run = ["run", &*pipeline, "--set", "source.uri=shop.csv"];
 
