@@ -17,7 +17,7 @@ from . import _wire
 from ._config import Settings
 from ._errors import ClickmillError, ProcessDied
 from ._process import Answered, Process
-from ._wire import Kind
+from ._wire import Frame, Kind
 
 #: What a record has. All but the payload may be missing, in a table and in dicts.
 _TIME = pa.timestamp("us", "UTC")
@@ -270,6 +270,22 @@ class Chain:
         return Answer(tables, letters, _sum([part.counts for part in parts]))
 
 
+def _table(process: Process, frame: Frame) -> tuple[str | None, pa.Table]:
+    """Rows and the name of their table, or letters: of the columns that were announced."""
+    try:
+        name = list(process.schemas)[frame.table] if frame.kind is Kind.ROWS else None
+        table = frame.arrow()
+        # Columns that differ are told by Arrow.
+        pa.concat_tables([_wire.no_rows(process.schemas[name] if name else process.letters), table])
+    except (pa.ArrowException, IndexError) as error:
+        raise ClickmillError(
+            f"`clickmill exec` answers with a frame {frame.kind.name} that is not what it announced",
+            causes=[str(error)],
+            exit_code=1,
+        ) from error
+    return name, table
+
+
 def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
     """An answer frame by frame, at last its counts, which are held against what came."""
     names = list(process.schemas)
@@ -278,10 +294,10 @@ def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
     came: collections.Counter[str] = collections.Counter()
     letters = 0
     for frame in answered.frames:
-        table = frame.arrow()
-        if frame.kind is Kind.ROWS:
-            came[names[frame.table]] += table.num_rows
-            yield Answer({**none, names[frame.table]: table}, no_letters, {})
+        name, table = _table(process, frame)
+        if name:
+            came[name] += table.num_rows
+            yield Answer({**none, name: table}, no_letters, {})
         else:
             letters += table.num_rows
             yield Answer(none, table, {})

@@ -137,7 +137,13 @@ class Process:
     def _next(self, wanted: Kind | None = None) -> Frame:
         """The next frame; those that say what a set is made of are kept."""
         while True:
-            frame = _wire.read(self._output)
+            try:
+                frame = _wire.read(self._output)
+            except ValueError as error:
+                self._ending = True
+                raise ClickmillError(
+                    "`clickmill exec` answers with what is not a frame", causes=[str(error)], exit_code=1
+                ) from error
             if frame is None:
                 raise self._died()
             if frame.kind is Kind.ERROR:

@@ -1,9 +1,15 @@
 #!/usr/bin/env python3
-"""Stands before `clickmill exec` and kills it, as `FRAGILE` says. All that it passes on is the real one's.
+"""Stands before `clickmill exec` and kills it, as `FRAGILE` says. All that it passes on is the real one's, unless it
+is told to lie.
 
 FRAGILE=random           before the answer to every third batch or so
 FRAGILE=poison           on each batch with a record in which `kill me` stands
 FRAGILE=bug              likewise, and says before that it ends by a bug
+FRAGILE=lie:frame        does not kill it: among its answers is what is not a frame,
+FRAGILE=lie:table           rows of a table that there is not,
+FRAGILE=lie:rows            rows that are not Arrow's,
+FRAGILE=lie:columns         letters in place of rows,
+FRAGILE=lie:less            or fewer frames of rows than it counts
 FRAGILE=worker:FILE      on the first batch of all, its parent process: FILE says that it is done
 FRAGILE=java:FILE        likewise, the Java process above
 """
@@ -14,11 +20,17 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 HEADER = struct.Struct("<IBBH")
 BATCH = 2
+ROWS = 16
+LETTERS = 17
+COUNTS = 19
 ERROR = 22
+#: The letters that it announces, which are none.
+LETTER = bytearray()
 
 
 def parent(pid):
@@ -38,9 +50,36 @@ def above(kind):
     return pid
 
 
+def lie(answers, how):
+    """Passes answers on, and lies about the first batch's: what comes before is no answer."""
+    said, has_lied = [], False
+    while header := answers.read(HEADER.size):
+        length, kind, flags, table = HEADER.unpack(header)
+        frame = header + answers.read(length)
+        said.append(kind)
+        is_answer = kind == ROWS and LETTERS in said
+        if is_answer and not has_lied:
+            has_lied = True
+            frame = {
+                "frame": b"\xff" * 8 + frame,
+                "table": HEADER.pack(length, kind, flags, 9) + frame[HEADER.size :],
+                "rows": header + bytes(length),
+                "columns": HEADER.pack(len(LETTER), kind, flags, table) + LETTER,
+                "less": b"",
+            }[how]
+        elif kind == LETTERS and LETTERS not in said[:-1]:
+            LETTER.extend(frame[HEADER.size :])
+        sys.stdout.buffer.write(frame)
+        sys.stdout.buffer.flush()
+
+
 def main():
-    real = subprocess.Popen([os.environ["CLICKMILL_REAL"], *sys.argv[1:]], stdin=subprocess.PIPE)
     kind, _, mark = os.environ["FRAGILE"].partition(":")
+    answers = subprocess.PIPE if kind == "lie" else None
+    real = subprocess.Popen([os.environ["CLICKMILL_REAL"], *sys.argv[1:]], stdin=subprocess.PIPE, stdout=answers)
+    if kind == "lie":
+        threading.Thread(target=lie, args=(real.stdout, mark), daemon=True).start()
+        mark = ""
 
     def die():
         real.kill()

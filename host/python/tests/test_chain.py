@@ -139,6 +139,24 @@ def test_a_record_that_ends_two_processes_is_a_letter(live, fragile, how):
     assert others(answer.letters) == others(live.letters)
 
 
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("frame", "what is not a frame"),
+        ("table", "a frame ROWS that is not what it announced"),
+        ("rows", "a frame ROWS that is not what it announced"),
+        ("columns", "a frame ROWS that is not what it announced"),
+        ("less", "rows and"),
+    ],
+)
+def test_answers_that_do_not_fit_are_refused_whole(live, fragile, how, told):
+    fragile(f"lie:{how}")
+    with live.chain() as chain:
+        with pytest.raises(clickmill.ClickmillError, match=told) as raised:
+            chain(live.messages)
+        assert raised.value.exit_code == 1
+
+
 def test_processes_that_die_at_random_change_nothing(live, fragile):
     fragile("random")
     with live.chain() as chain:
