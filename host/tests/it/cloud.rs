@@ -64,8 +64,10 @@ impl Cloud {
         let run = ["run", "--json", &*pipeline.to_string_lossy()];
         let mut command = self.command(&[&run[..], arguments].concat());
         command.args(["--set", &subscription, "--set", &spool]);
-        // After a crash messages are to come again soon.
-        command.args(["--set", "source.ack_deadline_secs=10"]);
+        if !arguments.iter().any(|set| set.starts_with("source.ack_deadline_secs=")) {
+            // After a crash messages are to come again soon.
+            command.args(["--set", "source.ack_deadline_secs=10"]);
+        }
         if !arguments.contains(&MANY_STREAMS) {
             command.args(["--set", "source.streams=1"]);
         }

@@ -10,7 +10,15 @@ use crate::proxy::{Mode, Proxy};
 
 /// So many answers are lost in each test.
 const LOST: u64 = 30;
-const EXACTLY_ONCE: [&str; 4] = ["--set", "sink.exactly_once=true", "--set", "batch.max_rows=100"];
+const EXACTLY_ONCE: [&str; 6] = [
+    "--set",
+    "sink.exactly_once=true",
+    "--set",
+    "batch.max_rows=100",
+    // What comes again since nobody had time to extend its lease would be there twice, as it may be.
+    "--set",
+    "source.ack_deadline_secs=60",
+];
 
 /// Publishes `count` messages while `faults` happen to a stream; returns the stream's summary.
 fn stream_through(cloud: &Cloud, count: u64, bad: &str, faults: impl FnOnce()) -> Json {
