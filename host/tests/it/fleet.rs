@@ -46,8 +46,8 @@ impl Fleet {
             format!("swap.fleet={place}"),
             "swap.fleet_interval_secs=1".to_owned(),
             "swap.fleet_deadline_secs=30".to_owned(),
-            "source.rate=5000".to_owned(),
-            "batch.max_rows=500".to_owned(),
+            "source.rate=1000".to_owned(),
+            "batch.max_rows=100".to_owned(),
         ];
         let set = set.into_iter().flat_map(|set| ["--set".to_owned(), set]).collect();
         Self { scratch, pipeline, set, environment: Vec::new() }

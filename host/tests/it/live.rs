@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use crate::cloud::{signal, summary, wait_until};
 use crate::support::{Interface, Process, Scratch, head, hostile_stage, plugins, root};
 
-/// So that a stream has many batches soon.
-pub(crate) const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
+/// So that a stream has many batches soon, forty a second, and other tests have the processor.
+pub(crate) const FAST: [&str; 4] = ["--set", "source.rate=4000", "--set", "batch.max_rows=100"];
 
 /// A running pipeline. One that is not ended ends with the test.
 pub(crate) struct Live {
@@ -139,10 +139,10 @@ fn through(scratch: &Scratch, extra: &str, misdeed: &str) -> PathBuf {
   {"name": "ingested_at", "type": "TIMESTAMP", "mode": "REQUIRED"}
 ]"#,
     );
-    let source = r#"kind = "generator", data = "clicks", rate = 20000"#;
+    let source = r#"kind = "generator", data = "clicks", rate = 4000"#;
     let head = head("hostile-live", source, "test.out", "out.json");
     let stage = hostile_stage(misdeed);
-    scratch.write("hostile.toml", format!("{head}batch = {{ max_rows = 500 }}\n{extra}\n{stage}"))
+    scratch.write("hostile.toml", format!("{head}batch = {{ max_rows = 100 }}\n{extra}\n{stage}"))
 }
 
 /// The same stream through the guest that writes what its lookup table `words` has: `old`.
