@@ -212,7 +212,6 @@ fn all_take_a_set_up_and_one_rollback_is_everyones_in_a_folder() {
 }
 
 #[test]
-#[ignore = "takes minutes: `.ci/long`"]
 fn all_take_a_set_up_and_one_rollback_is_everyones_in_cloud_storage() {
     let storage = Storage::start(None);
     commits_and_goes_back(&Fleet::in_cloud_storage(&storage));

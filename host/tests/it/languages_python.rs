@@ -195,7 +195,6 @@ def hosts(row: Row) -> None:
 };
 
 #[test]
-#[ignore = "takes minutes: `.ci/long`"]
 fn packages_in_pure_python_come_along() {
     let cases = r#"{
         "columns": {"host": "STRING"},

@@ -102,7 +102,6 @@ fn is_tried_out_first(fleet: &Fleet) {
 }
 
 #[test]
-#[ignore = "takes minutes: `.ci/long`"]
 fn some_replicas_try_a_set_out_first_in_a_folder() {
     is_tried_out_first(&Fleet::new("fleet"));
 }
@@ -203,7 +202,6 @@ fn killed_at_every_step_of_a_canary_the_others_agree_and_so_does_who_starts() {
 }
 
 #[test]
-#[ignore = "takes minutes: `.ci/long`"]
 fn killed_at_every_step_of_a_canary_in_cloud_storage_the_others_agree() {
     let storage = Storage::start(None);
     killed_at_every_step(&mut Fleet::in_cloud_storage(&storage), &[true]);
