@@ -3,21 +3,14 @@
 //!
 //! A column that is not there is no error by itself. It is taken for misspelt where another is there that is spelt
 //! much alike, and that the stage is not granted. Of what is read that is sure enough for an error. What is written
-//! may go nowhere on purpose. Nor is it an error over CSV, where each object has columns of its own, and names that
-//! are right are often much alike.
+//! may go nowhere on purpose.
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::SchemaRef;
-
-use crate::run::open::open_object;
-use crate::threads::Runtime;
-use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink, Source};
+use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Micros, list, near, store};
+use clickmill_core::{list, near};
 use clickmill_decode::messages;
-use clickmill_source as source;
-use clickmill_source::{Interrupt, Progress};
 
 /// Stages are granted columns that nobody gives.
 #[derive(Debug, thiserror::Error)]
@@ -31,46 +24,22 @@ pub struct Misspelt {
 ///
 /// # Errors
 ///
-/// All that are misspelt, of what is read where messages or lines come in.
+/// All that are misspelt, of what is read.
 pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
-    let (schema, is_sure) = match &pipeline.format {
-        Format::Csv { .. } => match columns_of_first(pipeline) {
-            Some(schema) => (schema, false),
-            None => return Ok(()),
-        },
+    let schema = match &pipeline.format {
+        // Each object has its own, and is told with them where it is opened.
+        Format::Csv { .. } => return Ok(()),
         // A line is a column `payload`, as a message is.
         format @ (Format::Ndjson { .. } | Format::Message { .. }) => {
-            (messages::schema(format.payload()), true)
+            messages::schema(format.payload())
         }
     };
     let given = schema.fields().iter().map(|column| column.name().as_str());
-    let Slips { reads, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
-    let (problems, doubts) =
-        if is_sure { (reads, writes) } else { (Vec::new(), [reads, writes].concat()) };
-    for problem in doubts {
+    let Slips { reads: problems, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
+    for problem in writes {
         tracing::warn!(problem, "a column may be misspelt in the pipeline file");
     }
     if problems.is_empty() { Ok(()) } else { Err(Misspelt { problems }) }
-}
-
-/// The columns of the first object of a source that can be looked at for nothing: a file, or what the generator makes.
-/// What keeps it from being opened is told where it is loaded.
-fn columns_of_first(pipeline: &Pipeline) -> Option<SchemaRef> {
-    let is_near = match &pipeline.source {
-        Source::Storage { uri, .. } => store::is_local(uri),
-        Source::Generator(_) => true,
-        Source::Stdin | Source::Live { .. } | Source::PubSub(_) => false,
-    };
-    if !is_near {
-        return None;
-    }
-    let runtime = Runtime::new().ok()?;
-    let listing = runtime.block_on(source::list(&pipeline.source)).ok()?;
-    // What a pipe holds can be read but once.
-    let object = listing.objects.into_iter().find(|object| !object.is_read_once())?;
-    let (now, progress, interrupt) = (Micros::default(), Progress::default(), Interrupt::default());
-    let opened = open_object(&object, pipeline, now, runtime.handle(), &progress, &interrupt);
-    Some(opened.ok()??.schema().clone())
 }
 
 /// What may be misspelt in grants, a line each.

@@ -120,21 +120,6 @@ fn a_misspelt_grant_is_told_before_anything_is_built() {
     }
 }
 
-/// Another object may have it, so that it is no error.
-#[test]
-fn a_column_that_csv_lacks_is_told_before_anything_is_built() {
-    let scratch = Scratch::new();
-    let file = scratch.write("shop.csv", "country,price\n29,5\n");
-    let file = format!("source={{ kind = \"storage\", uri = \"{}\" }}", file.display());
-    let generated = "source={ kind = \"generator\", data = \"shop\", rows = 10 }";
-    let meant =
-        "plugin `ours`: `reads` names `contry`, which nobody gives: did you mean `country`?";
-    for source in [&*file, generated] {
-        let told = told_of_an_unbuilt_crate(&[source, "plugin.ours.reads=[\"contry\"]"]);
-        in_order(&told, &[meant, "cannot build plugin `ours`"]);
-    }
-}
-
 #[test]
 fn a_registry_that_is_away_is_told_before_anything_is_built() {
     // Nobody listens there any more.
