@@ -292,8 +292,8 @@ pub(super) fn link(
     Ok(linker)
 }
 
-/// Links the imports of the contract. Texts, which are UTF-8, and lists are looked at where they lie in the guest's
-/// memory: what is not paid for, or too long, is not copied.
+/// Links the imports of the contract. Texts and lists are looked at where they lie in the guest's memory:
+/// what is not paid for, or too long, is not copied.
 pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap("write", write_0_1)?;

@@ -4,8 +4,7 @@
 //! What passes may still be no component, or dear to compile: that is found out by compiling it.
 
 use wasmtime::wasmparser::{
-    BinaryReaderError, CanonicalFunction, CanonicalOption, ElementItems, Encoding, FunctionBody,
-    Instance, Parser, Payload,
+    BinaryReaderError, ElementItems, Encoding, FunctionBody, Instance, Parser, Payload,
 };
 
 /// Functions, over all modules. Python's interpreter has some 15,000.
@@ -80,17 +79,6 @@ pub enum ShapeError {
         /// How many are allowed.
         limit: u64,
     },
-    /// It is made of components that may call each other. Their texts would be copied by the engine, which takes no
-    /// fuel for that and looks at no clock meanwhile.
-    #[error(
-        "components within it have functions of their own, wanted one component\nhint: link the modules of what it is composed of into one component"
-    )]
-    Composed,
-    /// Its texts have another encoding: they would be copied before they are paid for, and take twice the memory.
-    #[error(
-        "its texts are {0}, wanted UTF-8\nhint: generate its bindings with texts in UTF-8 (`wit-bindgen … --string-encoding utf8`)"
-    )]
-    Encoding(&'static str),
 }
 
 /// What a module was made for, as far as it shows: what is to be done depends on it.
@@ -276,34 +264,11 @@ impl Counted {
             Payload::ComponentInstanceSection(section) => section.count(),
             Payload::ComponentAliasSection(section) => section.count(),
             Payload::ComponentTypeSection(section) => section.count(),
-            Payload::ComponentCanonicalSection(section) => {
-                for function in section.clone() {
-                    self.passes(&function?)?;
-                }
-                section.count()
-            }
+            Payload::ComponentCanonicalSection(section) => section.count(),
             _ => 1,
         };
         self.items += u64::from(items);
         at_most(MAX_ITEMS, self.items, |n| format!("{n} types, imports, exports and the like"))
-    }
-
-    /// Looks at how a function passes values from component to component, or to the host and back.
-    fn passes(&self, function: &CanonicalFunction) -> Result<(), ShapeError> {
-        let (CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. }) =
-            function
-        else {
-            return Ok(());
-        };
-        // A component calls none that it is within, or that is within it: without this nobody but the host is called.
-        if self.depth > 1 {
-            return Err(ShapeError::Composed);
-        }
-        options.iter().try_for_each(|option| match option {
-            CanonicalOption::UTF16 => Err(ShapeError::Encoding("UTF-16")),
-            CanonicalOption::CompactUTF16 => Err(ShapeError::Encoding("Latin-1 or UTF-16")),
-            _ => Ok(()),
-        })
     }
 
     /// Counts places of instances; returns how many these are.

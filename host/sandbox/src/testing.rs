@@ -86,11 +86,6 @@ impl World {
     /// and lists without anything in them, and the first case of every variant; `bodies` do something
     /// before that.
     pub(crate) fn component(&self, bodies: &[Body<'_>]) -> Vec<u8> {
-        self.component_in(StringEncoding::UTF8, bodies)
-    }
-
-    /// The same, with texts in an encoding.
-    pub(crate) fn component_in(&self, encoding: StringEncoding, bodies: &[Body<'_>]) -> Vec<u8> {
         let mut types = TypeSection::new();
         let mut imports = ImportSection::new();
         let mut functions = FunctionSection::new();
@@ -159,7 +154,7 @@ impl World {
         module.section(&types).section(&imports).section(&functions).section(&memory);
         module.section(&globals).section(&exports).section(&code);
         let mut module = module.finish();
-        embed_component_metadata(&mut module, &self.resolve, self.id, encoding)
+        embed_component_metadata(&mut module, &self.resolve, self.id, StringEncoding::UTF8)
             .expect("the module takes its world");
         ComponentEncoder::default()
             .validate(true)

@@ -1,7 +1,6 @@
 //! Bytes of each kind, and what is said of them.
 
 use proptest::prelude::*;
-use wit_component::StringEncoding;
 
 use super::*;
 use crate::testing::{
@@ -101,40 +100,6 @@ fn what_instances_have_places_for_is_bounded() {
     let data = |count: usize| module(11, [leb(count), [1, 0].repeat(count)].concat());
     assert!(check(&parts(&[data(125_000), data(125_000)])).is_ok());
     assert!(told(&parts(&[data(125_000), data(125_001)])).contains("250001 segments of data"));
-}
-
-/// How a component's functions are passed on: one that is lifted, and one that is lowered.
-fn passed(options: &[u8]) -> Vec<u8> {
-    let options = [leb(options.len()), options.to_vec()].concat();
-    section(8, &[&[2, 0, 0, 0][..], &options, &[0, 1, 0, 0], &options].concat())
-}
-
-/// What passes from one component to another is copied by the engine, without fuel.
-#[test]
-fn components_that_call_each_other_are_refused() {
-    check(&component(&[passed(&[])])).expect("it calls the host");
-    let within = |inner: Vec<u8>| component(&[section(4, &component(&[inner])), passed(&[])]);
-    check(&within(section(7, &[0]))).expect("bindings have such, for types");
-    for composed in [within(passed(&[])), within(section(4, &component(&[passed(&[0])])))] {
-        assert!(told(&composed).contains("components within it have functions of their own"));
-    }
-}
-
-#[test]
-fn texts_of_a_component_are_utf8() {
-    check(&component(&[passed(&[0])])).expect("they are");
-    for (option, encoding) in [(1, "UTF-16"), (2, "Latin-1 or UTF-16")] {
-        let told = told(&component(&[passed(&[option])]));
-        assert!(told.contains(&format!("its texts are {encoding}, wanted UTF-8")), "{told}");
-    }
-    for (encoding, is_taken) in [
-        (StringEncoding::UTF8, true),
-        (StringEncoding::UTF16, false),
-        (StringEncoding::CompactUTF16, false),
-    ] {
-        let world = World::parse(CONTRACT_WIT).expect("the contract parses");
-        assert_eq!(check(&world.component_in(encoding, &[])).is_ok(), is_taken, "{encoding}");
-    }
 }
 
 #[test]
