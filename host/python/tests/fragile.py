@@ -27,7 +27,6 @@ HEADER = struct.Struct("<IBBH")
 BATCH = 2
 ROWS = 16
 LETTERS = 17
-COUNTS = 19
 ERROR = 22
 #: The letters that it announces, which are none.
 LETTER = bytearray()

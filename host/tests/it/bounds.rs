@@ -43,11 +43,6 @@ fn functions(count: usize, body: &[u8]) -> Vec<u8> {
     section(1, &module.concat())
 }
 
-/// A section of a component: a function of a module as one of the component, with these options.
-fn lifted(options: &[u8]) -> Vec<u8> {
-    section(8, &[&[1, 0, 0, 0][..], &leb(options.len()), options, &[0]].concat())
-}
-
 /// A module of thousands of calls, two bytes each, of which every one is a piece of machine code.
 fn calls(thousands: usize) -> Vec<u8> {
     let body = [vec![0], [0x10, 0].repeat(5_000), vec![0x0b]].concat();
@@ -102,8 +97,6 @@ fn any_file_is_inspected_to_an_end_and_told_by_what_it_is() {
         ("deep.wasm", of(&section(4, &deep)), "deep in each other"),
         ("name.wasm", of(&section(10, &name)), "a name of 90000 bytes"),
         ("claims.wasm", of(&section(7, &leb(u32::MAX as usize))), "4294967295 types"),
-        ("composed.wasm", of(&section(4, &of(&lifted(&[])))), "wanted one component"),
-        ("utf16.wasm", of(&lifted(&[1])), "its texts are UTF-16, wanted UTF-8"),
     ] {
         let told = refused(&scratch, &scratch.write(file, bytes), &[]);
         assert!(told.contains(words), "{file}: {told}");
