@@ -24,6 +24,12 @@ const CRATES: &str = "crates";
 
 impl Crate {
     pub(super) fn read(folder: &Path) -> Result<Self, BuildError> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        Self::built_below(folder, &target.unwrap_or_else(|| workspace(folder).join("target")))
+    }
+
+    /// Reads a crate that is built below a target folder.
+    pub(super) fn built_below(folder: &Path, target: &Path) -> Result<Self, BuildError> {
         let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
         // Reading the two files is what `cargo metadata` does, without its half second.
         let manifest_path = folder.join("Cargo.toml");
@@ -39,9 +45,7 @@ impl Crate {
         let name = name
             .and_then(toml::Value::as_str)
             .ok_or_else(|| not_a_crate("it has no `package.name`".to_owned()))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| workspace(folder).join("target"));
-        let target = std::path::absolute(&target).unwrap_or(target).join("plugins");
+        let target = std::path::absolute(target).unwrap_or(target.to_owned()).join("plugins");
         Ok(Self { folder: folder.to_owned(), name: name.to_owned(), target })
     }
 

@@ -58,6 +58,7 @@ pub(super) fn build_all<P: AsRef<Path>>(
         Install::Never => Toolchain::find,
         Install::Allowed => Toolchain::find_or_install,
     };
+    let crates = crates.iter().map(|folder| Crate::read(folder.as_ref())).collect();
     build_by(crates, freshness, |krate| match toolchain.get_or_init(find) {
         Ok(toolchain) => compile(krate, *toolchain, install),
         Err(missing) => Err(no_toolchain(krate, missing, install)),
@@ -77,13 +78,11 @@ fn no_toolchain(krate: &Crate, missing: &Missing, install: Install) -> BuildErro
 }
 
 /// Builds plugin crates by a compiler that returns the module of a crate.
-fn build_by<P: AsRef<Path>>(
-    folders: &[P],
+fn build_by(
+    crates: Vec<Result<Crate, BuildError>>,
     freshness: Freshness,
     compile: impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync,
 ) -> Vec<Result<PathBuf, BuildError>> {
-    let crates: Vec<Result<Crate, BuildError>> =
-        folders.iter().map(|folder| Crate::read(folder.as_ref())).collect();
     // By the target folder of their workspace, each with its place in the list.
     let mut stale: BTreeMap<&Path, Vec<(usize, &Crate)>> = BTreeMap::new();
     for (at, krate) in crates.iter().enumerate() {

@@ -15,6 +15,12 @@ fn krate(folder: &Path, name: &str) -> PathBuf {
     folder
 }
 
+/// Reads crates that are built below a folder of the test's own, whatever others build.
+fn crates(scratch: &Path, folders: &[&PathBuf]) -> Vec<Result<Crate, BuildError>> {
+    let target = scratch.join("target");
+    folders.iter().map(|folder| Crate::built_below(folder, &target)).collect()
+}
+
 /// Leaves what cargo leaves beside a module.
 fn compiled(krate: &Crate) -> Result<Vec<u8>, BuildError> {
     let module = krate.module();
@@ -31,7 +37,8 @@ fn each_folder_has_its_own_answer_in_the_order_of_the_folders() {
     let two = krate(scratch.path(), "answers-two");
     let nothing = scratch.path().join("nothing");
     fs::create_dir_all(&nothing).unwrap();
-    let made = build_by(&[&two, &nothing, &one], Freshness::Rebuild, |krate| match &*krate.name {
+    let crates = crates(scratch.path(), &[&two, &nothing, &one]);
+    let made = build_by(crates, Freshness::Rebuild, |krate| match &*krate.name {
         "answers-two" => Err(BuildError::Compile { path: krate.folder.clone() }),
         _ => compiled(krate),
     });
@@ -67,7 +74,7 @@ fn only_what_is_stale_is_compiled_and_of_a_workspace_the_first_alone_where_nothi
         compiled
     };
     let build = |freshness| {
-        let made = build_by(&folders, freshness, compiler);
+        let made = build_by(crates(scratch.path(), &folders.each_ref()), freshness, compiler);
         assert!(made.iter().all(Result::is_ok), "{made:?}");
         let mut asked = std::mem::take(&mut *lock(&asked));
         asked.sort();
