@@ -1,6 +1,7 @@
 //! Conditions with a subquery: `IN (SELECT …)` and `EXISTS`. DataFusion makes joins of them, which do not tell false
 //! from NULL. In WHERE, HAVING and ON of an inner join both leave a row out, and so does what AND and OR make of
-//! them; elsewhere they differ. `EXISTS` is never NULL.
+//! them; elsewhere they differ. `EXISTS` is never NULL. Of a subquery that stands for one value they are joins too:
+//! the second row that one finds would be another row of the query around it.
 
 use datafusion::common::plan_err;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -10,8 +11,10 @@ use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator, Subquery,
 };
 
-/// Refuses conditions with a subquery where false and NULL differ, or that are answered otherwise.
+/// Refuses conditions with a subquery where false and NULL differ, or that are answered otherwise, and subqueries
+/// for one value that may find several.
 pub(super) fn stand_alone(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    plan.apply_expressions(|expr| expr.apply(one_value))?;
     match plan {
         // HAVING and QUALIFY are filters too.
         LogicalPlan::Filter(filter) => check(&filter.predicate, Place::Whole),
@@ -97,6 +100,32 @@ fn answered(subquery: &Subquery) -> Result<(), DataFusionError> {
         );
     }
     Ok(())
+}
+
+/// DataFusion looks for an aggregate too, but counts rows without a table, such as those of `SELECT 1`, as none.
+fn one_value(expr: &Expr) -> Result<TreeNodeRecursion, DataFusionError> {
+    match expr {
+        Expr::ScalarSubquery(subquery)
+            if is_correlated(subquery) && !is_aggregate(&subquery.subquery) =>
+        {
+            plan_err!(
+                "a subquery that stands for one value, and names columns of the query around it, wants an aggregate \
+                 here, such as MAX: BigQuery gives an error where it finds several"
+            )
+        }
+        _ => Ok(TreeNodeRecursion::Continue),
+    }
+}
+
+/// Whether the rows of a plan are groups, HAVING or not.
+fn is_aggregate(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => is_aggregate(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_aggregate(&alias.input),
+        LogicalPlan::Filter(having) => matches!(*having.input, LogicalPlan::Aggregate(_)),
+        LogicalPlan::Aggregate(_) => true,
+        _ => false,
+    }
 }
 
 fn none_within(expr: &Expr) -> Result<(), DataFusionError> {
