@@ -1,6 +1,6 @@
 //! SQL over the warehouse, with DataFusion: tables are named as in BigQuery.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
@@ -8,7 +8,7 @@ use arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::common::{ScalarValue, TableReference};
+use datafusion::common::{ScalarValue, TableReference, plan_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
@@ -337,6 +337,7 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
 /// plan's are from before INT64 became FLOAT64 beside such.
 pub(crate) async fn executed(frame: DataFrame) -> Result<Answer, DataFusionError> {
     let named = frame.schema().as_arrow().clone();
+    one_name_a_column(&named)?;
     let tasks = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await?;
     let typed = plan.schema();
@@ -353,6 +354,18 @@ pub(crate) async fn executed(frame: DataFrame) -> Result<Answer, DataFusionError
     let batches = collect(plan, tasks).await?;
     batches.iter().try_for_each(nested::no_null_elements)?;
     nested::shown(Answer { schema: Arc::new(Schema::new(fields)), batches })
+}
+
+/// Two columns of one name are an error in BigQuery, whatever their capitals. A row of JSON would hold one of them.
+fn one_name_a_column(answer: &Schema) -> Result<(), DataFusionError> {
+    let mut names = HashSet::new();
+    match answer.fields().iter().find(|field| !names.insert(field.name().to_lowercase())) {
+        Some(twice) => plan_err!(
+            "the answer has two columns `{}`: give one of them another name with AS",
+            twice.name()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Plans a query, once it is in DataFusion's words.
