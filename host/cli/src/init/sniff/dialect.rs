@@ -20,6 +20,8 @@ const GOOD: usize = 900;
 const RAGGED: usize = 800;
 /// What separates fields.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// What ends a line.
+const LINE_ENDS: [char; 2] = ['\n', '\r'];
 /// A first line of so many fields looks like one of a table.
 const SEVERAL: usize = 3;
 
@@ -98,17 +100,15 @@ pub(super) fn delimited(
     encoding: Option<&'static Encoding>,
 ) -> Result<Found, Refused> {
     // What is cut at the end is no record.
-    let end = if is_whole {
-        text.len()
-    } else {
-        text.rfind(['\n', '\r']).map_or(text.len(), |at| at + 1)
-    };
+    let end =
+        if is_whole { text.len() } else { text.rfind(LINE_ENDS).map_or(text.len(), |at| at + 1) };
     let text = &text[..end];
     let best = dialect(text);
-    if has_preamble(text, best.as_ref()) {
+    if let Some(end) = preamble(text, best.as_ref()) {
+        let line = next_line(text, end);
         return Err((
             "begins with lines that are no records: comments, a title, or `sep=;`".to_owned(),
-            "`tail -n +3 FILE > DATA.csv` writes what begins on line 3".to_owned(),
+            format!("`tail -n +{line} FILE > DATA.csv` writes what begins on line {line}"),
         ));
     }
     if best.as_ref().is_some_and(|best| best.is_too_wide) {
@@ -150,31 +150,40 @@ fn lost(text: &str) -> Option<String> {
     ))
 }
 
-/// Whether lines stand before the records: behind some of them the text is of several columns, and with them of
-/// one; or of as many as Excel is told by `sep=;`.
-fn has_preamble(text: &str, best: Option<&Tried>) -> bool {
+/// Where lines end that stand before the records, if there are any: behind them the text is of several columns, and
+/// with them of one; or of as many as Excel is told by `sep=;`.
+fn preamble(text: &str, best: Option<&Tried>) -> Option<usize> {
     const MOST_LINE_ENDS: usize = 24;
     const TOLD_BY_LINES: usize = 200;
-    let ends = ['\n', '\r'];
-    let first = text.split(ends).next().unwrap_or_default().trim_matches('"');
+    let line = text.split(LINE_ENDS).next().unwrap_or_default();
+    let first = line.trim_matches('"');
     let names_delimiter = |begin: &str| begin.eq_ignore_ascii_case("sep=");
     if first.chars().count() <= 5 && first.get(..4).is_some_and(names_delimiter) {
-        return true;
+        return Some(line.len());
     }
-    let told_by = text.match_indices(ends).nth(MOST_LINE_ENDS + TOLD_BY_LINES);
+    best.filter(|best| best.columns == 1)?;
+    let told_by = text.match_indices(LINE_ENDS).nth(MOST_LINE_ENDS + TOLD_BY_LINES);
     let text = &text[..told_by.map_or(text.len(), |(at, _)| at + 1)];
-    best.is_some_and(|best| best.columns == 1)
-        && text.match_indices(ends).take(MOST_LINE_ENDS).any(|(end, _)| {
-            let (before, rest) = text.split_at(end + 1);
-            let is_comment = |line: &str| line.is_empty() || line.starts_with('#');
-            // A sentence may well have a comma.
-            let is_told =
-                |tried: &Tried| before.split(ends).all(is_comment) || tried.names_numbers();
-            dialect(rest).is_some_and(|tried| {
-                let is_table = tried.columns > 1 && tried.rows.len() > 1;
-                is_table && tried.good() >= GOOD && is_told(&tried)
-            })
+    let mut ends = text.match_indices(LINE_ENDS).take(MOST_LINE_ENDS).map(|(end, _)| end);
+    ends.find(|end| {
+        let (before, rest) = text.split_at(end + 1);
+        let is_comment = |line: &str| line.is_empty() || line.starts_with('#');
+        // A sentence may well have a comma.
+        let is_told =
+            |tried: &Tried| before.split(LINE_ENDS).all(is_comment) || tried.names_numbers();
+        dialect(rest).is_some_and(|tried| {
+            let is_table = tried.columns > 1 && tried.rows.len() > 1;
+            is_table && tried.good() >= GOOD && is_told(&tried)
         })
+    })
+}
+
+/// The number of the first line with anything in it, from the line end at `end` on.
+fn next_line(text: &str, end: usize) -> usize {
+    let rest = text[end..].trim_start_matches(LINE_ENDS);
+    let before = &text[..text.len() - rest.len()];
+    let count = |end: char| before.matches(end).count();
+    1 + count('\n').max(count('\r'))
 }
 
 /// The dialect of which most records are good, and have most columns.

@@ -52,6 +52,20 @@ fn lines_before_the_records_are_told_from_records() {
 }
 
 #[test]
+fn the_lines_before_the_header_are_taken_off_and_not_the_header() {
+    for (bytes, line) in [
+        (&b"sep=;\r\nid;price\r\n1;2,50\r\n2;3,50\r\n"[..], 2),
+        (b"\"sep=,\"\nid,a,b\n1,2,3\n", 2),
+        (b"# GA4 - Shop\n# 20260101-20260131\n\nPage,Views\n/,100\n/a,20\n", 4),
+        (b"Campaigns\r\n\"January 1, 2026\"\r\nName,Clicks,Cost\r\na,1,2\r\nb,3,4\r\n", 3),
+    ] {
+        let (_, hint) = sniff(bytes, true).expect_err("lines that are no records");
+        let wanted = format!("`tail -n +{line} FILE > DATA.csv` writes what begins on line {line}");
+        assert_eq!(hint, wanted, "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
 fn a_first_line_of_words_may_be_a_record_and_that_is_said() {
     let found = sniff(b"Ada,Paris\nBob,Rome\n", true).expect("text");
     assert!(found.lines.iter().any(|line| line.contains("Where it is a record, `header = false`")));
