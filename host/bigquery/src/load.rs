@@ -2,6 +2,8 @@
 //! it is committed. Appends overlap; a refused row is taken out and what follows it is sent again. What
 //! passes by itself is waited for, as is an outage.
 
+mod moved;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use super::{BigQuery, arrow_schema, encode};
 use clickmill_config::TableName;
 use clickmill_core::causes;
 use clickmill_tables::{Refused, Rows};
+use moved::Moved;
 
 /// Appends that are on their way at once: enough to hide the network.
 const ON_THE_WAY: usize = 8;
@@ -38,6 +41,7 @@ pub(super) struct Load {
     most: usize,
     on_the_way: VecDeque<OnTheWay>,
     refused: Vec<Refused>,
+    moved: Moved,
 }
 
 struct OnTheWay {
@@ -59,6 +63,7 @@ impl Load {
             most: usize::MAX,
             on_the_way: VecDeque::new(),
             refused: Vec::new(),
+            moved: Moved::default(),
         }
     }
 
@@ -152,14 +157,23 @@ impl Load {
             let (mut bad, mut error, mut ended) = (Vec::new(), None, false);
             match verdict(answer, &what) {
                 Ok(Verdict::Taken) => {
+                    self.moved.answered();
                     self.patience.pass();
                     return Ok(());
                 }
                 // The answer to an earlier try was lost: nobody else writes to the stream, and rows at an
-                // offset are always the same.
+                // offset are always the same, unless they have moved since that try.
                 Err(BigQueryError::Service { source, .. })
                     if has_code(&source, &[Code::AlreadyExists]) =>
                 {
+                    if self.moved.is_in_doubt(first.offset) {
+                        tracing::error!(
+                            table = %self.table, offset = first.offset,
+                            "the stream of a load may have rows that were sent before others were refused"
+                        );
+                        return Err(self.gone());
+                    }
+                    self.moved.answered();
                     return Ok(());
                 }
                 Ok(Verdict::TooLarge) => {
@@ -175,8 +189,9 @@ impl Load {
             }
             if !bad.is_empty() {
                 self.refuse(&mut first.rows, &bad, &what)?;
+                self.moved.refused(self.offset);
             }
-            self.offset = first.offset;
+            let end = std::mem::replace(&mut self.offset, first.offset);
             let mut again = vec![first.rows];
             again.extend(self.on_the_way.drain(..).map(|later| later.rows));
             match error {
@@ -184,10 +199,14 @@ impl Load {
                     self.open_another()?;
                 }
                 Some(error) => {
+                    self.moved.given_up(end);
                     self.wait_after(error, &mut backoff).await?;
                     self.reopen(&mut backoff).await?;
                 }
-                None if ended => self.reopen(&mut backoff).await?,
+                None if ended => {
+                    self.moved.given_up(end);
+                    self.reopen(&mut backoff).await?;
+                }
                 None => {}
             }
             for rows in again {
@@ -276,6 +295,7 @@ impl Load {
             return Err(self.gone());
         }
         self.writer = None;
+        self.moved = Moved::default();
         Ok(())
     }
 

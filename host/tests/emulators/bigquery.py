@@ -50,6 +50,8 @@ Other faults are ordered over HTTP, beside the REST interface, while it runs:
 | exhausted | RESOURCE_EXHAUSTED: a quota is used up |
 | out_of_range | OUT_OF_RANGE to an append: the stream has fewer rows than its offset says |
 | too_large | a request of more than "bytes" ends the connection, as what carries it there does |
+| refused | all rows of an append at the offset "from" or behind it are refused |
+| late | a connection ends with two appends unanswered, from the offset "from" on; the second is made as soon as the stream ends at its offset |
 | lost_answer | an append is made, and the connection ends before its answer; "then": "finalized" or "expired" |
 | uncommitted | streams are not committed: UNAVAILABLE |
 | lost_commit | streams are committed, and the answer is UNAVAILABLE |
@@ -377,6 +379,8 @@ class Faults:
 
 
 FAULTS = Faults()
+# The append that is still on its way to a stream, by its name: offset and rows.
+LATE = {}
 # Jobs of others.
 FOREIGN = set()
 
@@ -558,6 +562,7 @@ def write_handler(loop, refuse_file):
         def _handle_append_rows(self, requests, context):
             settings = self._ctx.settings
             bound = writer_schema = decoder = None
+            late = None
             for message in requests:
                 if len(message) > settings.write_api_max_request_bytes:
                     yield write_servicer._oversize_error_response(
@@ -594,6 +599,17 @@ def write_handler(loop, refuse_file):
                 except Exception as error:
                     yield write_servicer._error_response(name, str(error))
                     continue
+                offset = request.offset if write_servicer._has_offset(request) else None
+                if late:
+                    LATE[name] = offset, rows
+                    context.set_code(grpc.StatusCode.UNAVAILABLE)
+                    context.set_details("the connection ended")
+                    return
+                late = FAULTS.meets("late", table, behind(offset))
+                if late:
+                    continue
+                if FAULTS.meets("refused", table, behind(offset)):
+                    refused = dict.fromkeys(range(rows.num_rows), "refused")
                 if refused:
                     yield row_errors(name, refused)
                     continue
@@ -604,7 +620,6 @@ def write_handler(loop, refuse_file):
                         status_code=grpc.StatusCode.RESOURCE_EXHAUSTED,
                     )
                     continue
-                offset = request.offset if write_servicer._has_offset(request) else None
                 if offset is not None and FAULTS.meets("out_of_range", table):
                     yield write_servicer._error_response(
                         name,
@@ -612,9 +627,11 @@ def write_handler(loop, refuse_file):
                         status_code=grpc.StatusCode.OUT_OF_RANGE,
                     )
                     continue
-                answer = self._perform_append(
-                    stream, rows, offset, settings.write_api_max_stream_rows
-                )
+                most = settings.write_api_max_stream_rows
+                answer = self._perform_append(stream, rows, offset, most)
+                at, late_rows = LATE.get(name, (None, None))
+                if at == stream.next_offset:
+                    self._perform_append(stream, late_rows, at, most)
                 fault = FAULTS.meets("lost_answer", table)
                 if fault:
                     if "then" in fault:
@@ -668,6 +685,11 @@ def write_handler(loop, refuse_file):
 
     write_servicer._align_to_target = aligned
     return WriteHandler
+
+
+def behind(offset):
+    """Whether an append at this offset is one that a fault is ordered for."""
+    return lambda fault: offset is not None and offset >= fault["from"]
 
 
 def aligned(rows, schema):

@@ -226,6 +226,25 @@ fn a_load_whose_first_offset_is_out_of_range_begins_another_stream() {
 }
 
 #[test]
+fn rows_that_arrive_late_are_not_taken_for_those_that_others_made_room_for() {
+    let loads = Loads::start();
+    // Of four requests the second is refused as a whole, and the third arrives where the fourth belongs by then.
+    for kind in ["late", "refused"] {
+        let fault = json!({ "kind": kind, "table": "clickstream_batch", "times": 1, "from": 1000 });
+        loads.bigquery.order(&fault);
+    }
+    loads.put("clothing.csv", 4000, 51);
+    let set = ["--set", "batch.max_rows=1000", "--set", "dead_letter.max_rejected_share=1"];
+    let output = loads.command(&set).output().unwrap();
+    assert_eq!((loads.bigquery.met("late"), loads.bigquery.met("refused")), (1, 1));
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((loads.bigquery.number(ROWS), loads.entries("committed")), (0, 0));
+    assert_eq!(loads.run(&set)["objects_loaded"], 1);
+    let places = "SELECT COUNT(DISTINCT source_line) FROM clickstream_analytics.clickstream_batch";
+    assert_eq!((loads.bigquery.number(ROWS), loads.bigquery.number(places)), (4000, 4000));
+}
+
+#[test]
 fn a_load_whose_streams_are_gone_before_their_commit_is_made_again() {
     let loads = Loads::start();
     for (round, (fault, loaded)) in [("uncommitted", 1), ("lost_commit", 0)].into_iter().enumerate()
