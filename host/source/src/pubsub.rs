@@ -35,8 +35,10 @@ pub(super) fn pull<'a>(
     Box::pin(async move {
         ensure(config).await?;
         let failed = |source| SourceError::Client { what: config.subscription.clone(), source };
+        // Each stream has room for a message.
+        let streams = config.streams.min(config.max_outstanding_messages);
         // Streams share a connection: a channel for each two.
-        let channels = config.streams.div_ceil(2);
+        let channels = streams.div_ceil(2);
         let builder = Subscriber::builder().with_grpc_subchannel_count(channels);
         let client = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
         let room = FlowControl {
@@ -45,21 +47,26 @@ pub(super) fn pull<'a>(
             most_bytes: config.max_outstanding_bytes,
         };
         let start = |_| {
-            let share =
-                |all: usize| i64::try_from(all.div_ceil(config.streams)).unwrap_or(i64::MAX);
             let stream = client
                 .subscribe(&config.subscription)
                 .set_max_lease_extension(config.ack_deadline)
                 .set_max_lease(config.max_lease)
-                .set_max_outstanding_messages(share(config.max_outstanding_messages))
-                .set_max_outstanding_bytes(share(config.max_outstanding_bytes))
+                .set_max_outstanding_messages(share(config.max_outstanding_messages, streams))
+                .set_max_outstanding_bytes(share(config.max_outstanding_bytes, streams))
                 .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
                 .build();
             let name = config.subscription.clone();
             tokio::spawn(read(stream, name, room.clone(), to.clone(), stop.clone()))
         };
-        Ok((0..config.streams).map(start).collect())
+        Ok((0..streams).map(start).collect())
     })
+}
+
+/// What a stream asks for of what all may hold. Together they ask for no more than there is room for: what waits in a
+/// connection has no lease, so it comes again and again for as long as those before it are held.
+fn share(all: usize, streams: usize) -> i64 {
+    // Pub/Sub takes zero for no bound.
+    i64::try_from((all / streams).max(1)).unwrap_or(i64::MAX)
 }
 
 /// One pull stream, until the end.
@@ -171,6 +178,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn streams_ask_for_no_more_than_there_is_room_for() {
+        for (all, streams) in [(50_000, 4), (1000, 3), (1001, 64), (7, 7), (1, 1)] {
+            let wanted = share(all, streams);
+            assert!(
+                wanted > 0 && wanted * streams as i64 <= all as i64,
+                "{all}, {streams}: {wanted}"
+            );
+        }
+    }
 
     #[test]
     fn a_subscription_is_created_with_the_deadline_of_the_pipeline_file() {
