@@ -242,8 +242,10 @@ impl Zone {
                 (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             digits.parse::<i64>().ok().filter(|number| fits && *number <= most)
         };
+        // No clocks are farther from UTC than 14 hours.
         let seconds: i64 = number(hours, 14)? * 3_600 + number(minutes, 59)? * 60;
-        Some(if text.starts_with('-') { -seconds } else { seconds })
+        let signed = if text.starts_with('-') { -seconds } else { seconds };
+        (seconds <= 14 * 3_600).then_some(signed)
     }
 
     /// How far its clocks are before UTC at an instant, in microseconds.
