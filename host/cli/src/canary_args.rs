@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::duration;
+
 // A share of the batches, for a while. (No text of help: the verb has its own.)
 #[derive(Debug, Args)]
 pub(super) struct CanaryArgs {
@@ -12,7 +14,7 @@ pub(super) struct CanaryArgs {
     pub share: Option<f64>,
 
     /// For how long, such as 30s
-    #[arg(id = "canary_for", long = "canary-for", value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary_of")]
+    #[arg(id = "canary_for", long = "canary-for", value_name = "DURATION", value_parser = duration, requires = "canary_of")]
     time: Option<Duration>,
 }
 

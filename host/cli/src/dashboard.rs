@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::admin::{Admin, reachable};
+use super::duration::duration;
 use super::{Exit, Failure, place, running};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
@@ -67,7 +68,7 @@ pub(super) struct Serve {
     hosts: Vec<String>,
 
     /// How often the page asks for new numbers (default: 5s, over BigQuery 60s: each time is a query per tile)
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     refresh: Option<Duration>,
 
     /// Folder of tiles (default: sql/dashboard here or above, else those of the binary)

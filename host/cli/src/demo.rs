@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::duration;
 use super::query::{answer, print};
 use super::run::{RunOptions, not_loaded, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
@@ -47,7 +48,7 @@ pub(super) struct Demo {
     data: PathBuf,
 
     /// How long live events run, 0s for none (default: until Ctrl-C; without a terminal 10s)
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     time: Option<Duration>,
 
     /// Leave the browser closed

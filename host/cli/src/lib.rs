@@ -12,6 +12,7 @@ mod compile;
 mod dashboard;
 mod dead_letter;
 mod demo;
+mod duration;
 mod exec;
 mod exit;
 mod fleet;
@@ -190,6 +191,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -211,5 +213,21 @@ mod tests {
     #[test]
     fn each_command_has_examples_that_are_shown_whole() {
         check(&Cli::command());
+    }
+
+    #[test]
+    fn no_duration_is_longer_than_a_clock_counts() {
+        const LONG: &str = "500000000000years";
+        for arguments in [
+            &["run", "pipeline.toml", "--stop-when-idle", LONG][..],
+            &["demo", "--for", LONG],
+            &["dashboard", "--refresh", LONG],
+            &["plugin", "swap", "mask=mask.wasm", "--canary", "5%", "--canary-for", LONG],
+            &["fleet", "swap", "pipeline.toml", "--canary", "5%", "--canary-for", LONG],
+        ] {
+            let given = [&["clickmill"], arguments].concat();
+            let error = Cli::try_parse_from(given).expect_err("it is too long");
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{arguments:?}: {error}");
+        }
     }
 }

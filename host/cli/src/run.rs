@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::duration;
 use super::pipeline_args::{self, options};
 use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
@@ -50,7 +51,7 @@ pub(super) struct Run {
     set: Vec<String>,
 
     /// End once nothing has arrived for that long, such as 5s or 2m (streams, and sources that are watched)
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     stop_when_idle: Option<Duration>,
 
     /// Take plugins up when they change, and the stages of the pipeline file: edit, save, and see the new rows (streams, and sources that are watched)

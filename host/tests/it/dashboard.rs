@@ -99,6 +99,31 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     assert_eq!(browser.said(), Vec::<String>::new());
 }
 
+#[test]
+fn a_page_that_hardly_ever_asks_again_shows_what_is_past_and_rests() {
+    let test = "a_page_that_hardly_ever_asks_again_shows_what_is_past_and_rests";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = Scratch::new();
+    let dashboard = Dashboard::start(&scratch, &["--refresh", "366days"]);
+    browser.sign_in(&dashboard.at);
+    browser.go(&format!("http://{}/#/stream?range=15m", dashboard.at.address));
+    browser.wait("document.documentElement.dataset.round >= 1");
+    let begins = "performance.getEntriesByType('resource')\
+         .map(({ name }) => new URL(name).searchParams.get('from')).filter((from) => from)";
+    let is_past = format!("{begins}.map((from) => Date.parse(from) < Date.now())");
+    browser.wait(&format!("{begins}.length > 0"));
+    let is_past = browser.value(&is_past);
+    assert!(is_past.as_array().unwrap().iter().all(|is_past| *is_past == true), "{is_past}");
+    // What a timer takes at most; beyond, it goes off at once.
+    browser.value(
+        "(() => { const set = window.setTimeout; window.rests = []; \
+         window.setTimeout = (what, ms) => { window.rests.push(ms); return set(what, ms); }; \
+         document.dispatchEvent(new Event('visibilitychange')); })()",
+    );
+    browser.wait("window.rests.some((ms) => ms > 1e9)");
+    assert_eq!(browser.value("Math.max(...window.rests)"), json!(i32::MAX));
+}
+
 /// The number that a tile shows.
 fn shown(browser: &Browser, tile: &str) -> Option<f64> {
     let value =

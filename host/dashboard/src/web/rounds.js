@@ -5,6 +5,8 @@ import { Unreachable } from './api.js';
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
+/** A timer that is set for longer goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Rounds {
   /** `run(signal)` is one round; `said(state)` hears `live`, `paused`, `lost`; `failed(error)` what is neither. */
@@ -75,6 +77,6 @@ export class Rounds {
   next(ms, even = false) {
     clearTimeout(this.timer);
     if (document.hidden || (this.paused && !even)) return;
-    this.timer = setTimeout(() => this.round(), ms);
+    this.timer = setTimeout(() => this.round(), Math.min(ms, LONGEST_TIMER_MS));
   }
 }

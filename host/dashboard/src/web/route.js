@@ -54,9 +54,10 @@ export function bounds(route, refreshSecs) {
   if (route.range === 'all') return {};
   if (route.range === 'custom') return { from: route.from ?? undefined, to: route.to ?? undefined };
   // Up to the next refresh: readers who look at the same time ask the same question, which can be answered once.
-  const step = Math.max(1, refreshSecs) * 1_000;
-  const to = Math.ceil((serverNow() + 1) / step) * step;
+  // That is never far off, or there would be little of the range in what is past.
   const { secs } = RANGES.find(({ name }) => name === route.range);
+  const step = Math.min(Math.max(1, refreshSecs), secs / 10) * 1_000;
+  const to = Math.ceil((serverNow() + 1) / step) * step;
   return { from: second(to - secs * 1_000), to: second(to) };
 }
 
