@@ -56,14 +56,30 @@ impl Stream {
         &self.name
     }
 
-    /// Waits for messages and appends as many as are there, at most `most`. Returns `false` at the end:
-    /// after [`Stream::stop`], or after the generator's last.
+    /// Waits for messages and appends as many as are there, at most `most`, and none any more once their
+    /// payloads come to `bytes`. Returns `false` at the end: after [`Stream::stop`], or after the generator's
+    /// last. Dropped while it waits, it has taken none.
     pub async fn next(
         &mut self,
         into: &mut Vec<Result<Delivery, SourceError>>,
         most: usize,
+        bytes: usize,
     ) -> bool {
-        self.deliveries.recv_many(into, most).await > 0
+        let Some(first) = self.deliveries.recv().await else { return false };
+        let size = |next: &Result<Delivery, SourceError>| {
+            next.as_ref().map_or(0, |delivery| delivery.payload.len())
+        };
+        let (mut count, mut taken) = (1, size(&first));
+        into.push(first);
+        while count < most
+            && taken < bytes
+            && let Ok(next) = self.deliveries.try_recv()
+        {
+            count += 1;
+            taken += size(&next);
+            into.push(next);
+        }
+        true
     }
 
     /// Stops pulling. What has been delivered stays to be acknowledged.
@@ -81,5 +97,45 @@ impl Stream {
         if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!("the last acknowledgements take too long, their messages come again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Receipt;
+    use clickmill_core::Micros;
+    use clickmill_core::batch::Message;
+
+    fn delivery(bytes: usize) -> Delivery {
+        let message = Message {
+            id: String::new(),
+            publish_time: Micros::default(),
+            ordering_key: String::new(),
+            attributes: Vec::new(),
+        };
+        let receipt = Receipt { handler: None, room: None };
+        Delivery { message: Arc::new(message), payload: vec![0_u8; bytes].into(), receipt }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_taken_at_once_than_is_wanted_by_number_and_bytes() {
+        let (sender, deliveries) = mpsc::channel(16);
+        let (stop, _) = watch::channel(false);
+        let mut stream = Stream { deliveries, stop, pulling: Vec::new(), name: "topic".into() };
+        for _ in 0..9 {
+            assert!(sender.send(Ok(delivery(100))).await.is_ok());
+        }
+        drop(sender);
+        let mut taken = Vec::new();
+        for (most, bytes, wanted) in
+            [(2, usize::MAX, 2), (9, 201, 3), (9, 200, 2), (9, 1, 1), (9, usize::MAX, 1)]
+        {
+            assert!(stream.next(&mut taken, most, bytes).await);
+            assert_eq!(taken.len(), wanted, "{most} of {bytes} bytes");
+            taken.clear();
+        }
+        assert!(!stream.next(&mut taken, 9, usize::MAX).await);
+        assert!(taken.is_empty());
     }
 }

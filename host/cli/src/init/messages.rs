@@ -44,7 +44,7 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
             let left = |until: Instant| until.saturating_duration_since(Instant::now());
             let patience = until.map_or(FIRST_IN, |until| NEXT_IN.min(left(until)));
             let mut got = Vec::new();
-            let next = stream.next(&mut got, wanted - held.len());
+            let next = stream.next(&mut got, wanted - held.len(), MAX_BYTES);
             if !matches!(tokio::time::timeout(patience, next).await, Ok(true)) {
                 break;
             }

@@ -169,12 +169,13 @@ impl<W: Fn() -> Duration> Cutter<'_, W> {
         let mut first: Option<Instant> = None;
         loop {
             let most = self.limits.max_rows - batch.messages.len();
+            let most_bytes = self.limits.max_bytes - bytes;
             let idle = ending.when_idle.map(|idle| self.last_arrival + idle);
             tokio::select! {
                 biased;
                 () = stop.asked(), if !self.is_stopping => self.stop(),
                 () = give_up.notified(), if !self.is_stopping => self.stop(),
-                more = self.stream.next(&mut arrived, most) => {
+                more = self.stream.next(&mut arrived, most, most_bytes) => {
                     self.last_arrival = Instant::now();
                     for delivery in arrived.drain(..) {
                         let delivery = delivery?;
