@@ -144,6 +144,11 @@ pub fn main() -> ExitCode {
         eprintln!("error: {variable} is `{value}`, wanted an octal number, such as 027");
         return Exit::BadInput.into();
     }
+    if let Err(value) = clickmill_query::memory_mb() {
+        let variable = clickmill_query::MEMORY_VARIABLE;
+        eprintln!("error: {variable} is `{value}`, wanted a number of MiB, such as 4096");
+        return Exit::BadInput.into();
+    }
     match catch_unwind(AssertUnwindSafe(|| run(cli))) {
         Ok(Ok(code)) => code,
         // A container may have more of them the next time.

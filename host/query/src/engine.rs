@@ -16,6 +16,7 @@ use clickmill_core::{Fault, is_build_setting, lock};
 use tokio::sync::oneshot;
 
 use super::executable::{self, ExecutableError};
+use super::memory::{MEMORY_VARIABLE, memory_mb};
 use super::wire::{self, Hello, Reply, Request};
 
 /// Why the engine can't be asked.
@@ -217,9 +218,6 @@ impl Engine {
 /// How long an engine that was started has to say that it is there.
 const GREETING: Duration = Duration::from_secs(30);
 
-/// The environment variable that says how much memory the engine may have, in MiB.
-const MEMORY_VARIABLE: &str = "CLICKMILL_SQL_MEMORY_MB";
-
 /// Whether the engine is given the variable of this name: its own settings, and where things are. Tables may
 /// be in Cloud Storage, which is reached with credentials.
 fn is_of_engine(name: &str) -> bool {
@@ -238,8 +236,8 @@ impl Process {
         let passed = std::env::vars_os();
         let passed = passed.filter(|(name, _)| name.to_str().is_some_and(is_of_engine));
         let memory = memory_mb.map(|most| {
-            let named = std::env::var(MEMORY_VARIABLE).ok().and_then(|text| text.parse().ok());
-            (MEMORY_VARIABLE, named.map_or(most, |named: u64| named.min(most)).to_string())
+            let named = memory_mb().ok().flatten();
+            (MEMORY_VARIABLE, named.map_or(most, |named| named.min(most)).to_string())
         });
         let mut child = Command::new(&path)
             // Statements are of many authors: secrets are none of its business.

@@ -7,10 +7,12 @@
 
 mod engine;
 mod executable;
+mod memory;
 pub mod wire;
 
 pub use engine::{Engine, EngineError};
 pub use executable::{ExecutableError, Readiness, prepare, readiness, without_waiting};
+pub use memory::{MEMORY_VARIABLE, memory_mb};
 
 use std::time::Duration;
 

@@ -2,15 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The environment variable that says so, in MiB.
-const VARIABLE: &str = "CLICKMILL_SQL_MEMORY_MB";
-/// Otherwise so much, or half of the machine's memory where that is less.
+/// Unless the environment says otherwise it is so much, or half of the machine's memory where that is less.
 const DEFAULT_MB: u64 = 4096;
 
 /// Bounds this process: beyond this, an allocation fails, which ends the process. The bound is on data,
 /// not on addresses, of which allocators reserve more than they use. Returns it in bytes.
 pub(super) fn bound() -> u64 {
-    let named = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
+    // What is no number was told to whoever asks.
+    let named = clickmill_query::memory_mb().ok().flatten();
     let megabytes = named.unwrap_or_else(|| DEFAULT_MB.min(machine_mb() / 2).max(256));
     let bytes = megabytes << 20;
     let before = getrlimit(Resource::Data);

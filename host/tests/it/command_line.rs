@@ -177,6 +177,18 @@ fn a_query_has_as_much_memory_as_whoever_asks_may_have() {
 }
 
 #[test]
+fn memory_of_queries_that_is_no_number_is_told() {
+    let scratch = Scratch::new();
+    for wrong in ["4GB", "0", "17592186044416"] {
+        let mut asked = scratch.command(&["query", "SELECT 1"]);
+        let asked = asked.env("CLICKMILL_SQL_MEMORY_MB", wrong).output().unwrap();
+        let told = talk(&asked, &scratch);
+        assert_eq!(asked.status.code(), Some(2), "{told}");
+        assert!(told.contains(&format!("is `{wrong}`, wanted a number of MiB")), "{told}");
+    }
+}
+
+#[test]
 fn a_query_of_many_parts_is_answered() {
     let scratch = Scratch::new();
     let parts: Vec<String> = (0..200).map(|n| format!("SELECT {n} AS n")).collect();
