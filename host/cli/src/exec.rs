@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use clap::Args;
 use super::Failure;
 use super::pipeline_args::{PipelineArgs, options};
 use super::print;
+use clickmill_config::MAX_WORKERS;
 use clickmill_pipeline as pipeline;
 
 const EXAMPLES: &str = "\
@@ -29,8 +29,13 @@ pub(super) struct Exec {
     pipeline: PipelineArgs,
 
     /// Threads that run the chain
-    #[arg(long, value_name = "N", default_value = "1")]
-    workers: NonZeroUsize,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS as i64)
+    )]
+    workers: u16,
 
     /// Refuse any plugin set but this one, by how its digest begins: all retries are to agree
     #[arg(long, value_name = "DIGEST", value_parser = digest, conflicts_with = "watch")]
@@ -82,7 +87,7 @@ impl Exec {
         // Not through a buffer: frames are long.
         let input = File::from(stdin().as_fd().try_clone_to_owned()?);
         let how = pipeline::Exec {
-            workers: self.workers.get(),
+            workers: usize::from(self.workers),
             watch: self.watch,
             plugin_set: self.plugin_set,
             max_frame_bytes: self.max_frame_bytes as usize,

@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn there_are_no_more_workers_than_a_pipeline_file_may_have() {
+        let exec =
+            |workers| Cli::try_parse_from(["clickmill", "exec", "p.toml", "--workers", workers]);
+        for wrong in ["0", "257", "100000", "18446744073709551615"] {
+            let error = exec(wrong).expect_err(wrong);
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}: {error}");
+        }
+        assert!(exec("256").is_ok());
+    }
+
+    #[test]
     fn no_duration_is_longer_than_a_clock_counts() {
         const LONG: &str = "500000000000years";
         for arguments in [

@@ -43,7 +43,7 @@ pub use output::{BigQuery, MissingTables, Place, Route, Sink, TableName, Unroute
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
 pub use reader::{PipelineFile, read};
-pub use schema::{PluginSchema, schema};
+pub use schema::{MAX_WORKERS, PluginSchema, schema};
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 

@@ -20,7 +20,7 @@ use super::swap::RawSwap;
 use super::trust::RawTrust;
 
 /// Chain workers, at most, however many cores the machine has.
-pub(super) const MAX_WORKERS: usize = 256;
+pub const MAX_WORKERS: usize = 256;
 
 /// The sections of a pipeline file.
 pub(super) const SECTIONS: [&str; 12] = [
