@@ -16,11 +16,11 @@
 //! A canary takes over once that is entered. Where the file takes no entry it stays a canary: it goes on with its
 //! batches, is watched as before, and is tried again each second.
 //!
-//! A rollback and a refusal were decided already, and nobody is to wait for a disk before a bad set is gone:
-//! they count first, and their entries are entered by another such thread at once. Where the file takes none, that is told at error and `/readyz`, no swap passes before them, no
-//! pipeline starts without its entry, and they are tried until the process ends; what is left then is told,
-//! and lost. A kill before that loses them too: rows name their set, and the next start's entry the set that
-//! runs.
+//! A rollback and a refusal were decided already, and nobody is to wait for a disk before a bad set is gone: they
+//! count first, and another such thread enters them at once. Where the file takes no entry, that is told at error
+//! and by `/readyz`, no swap passes before them, no pipeline starts without its entry, and they are tried until
+//! the process ends; what is left then is told, and lost. A kill before that loses them too: rows name their set,
+//! and the next start's entry the set that runs.
 
 mod carrier;
 mod denied;
