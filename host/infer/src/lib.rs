@@ -140,6 +140,9 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
         column.is_around = true;
         found.push(column);
     }
+    if found.is_empty() {
+        return Err("no record has a key, and keys name the columns".to_owned());
+    }
     let sample = match records {
         Records::Csv { rows, .. } => guard::Sample::Rows(rows),
         Records::Json(_) => guard::Sample::Messages { rows: &rows, arounds: &arounds },

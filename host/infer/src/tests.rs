@@ -206,6 +206,8 @@ fn keys_that_are_values_of_persons_name_no_columns_and_are_cleaned() {
 fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
     for (records, wanted) in [
         (json(&["1", "2"]), "no record is a JSON object"),
+        (json(&["{}", "{}"]), "no record has a key"),
+        (json(&[r#"{"events": [{}, {}]}"#]), "no record has a key"),
         (json(&["{", "{", "{\"a\": 1}"]), "2 of 3 records are not JSON"),
         (json(&[&format!("[{}{{}}]", "{},".repeat(10_000))]), "jq -c"),
     ] {
