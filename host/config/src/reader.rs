@@ -1,13 +1,10 @@
 //! From the text of a pipeline file to a checked [`Pipeline`].
 
-use std::io::{self, ErrorKind, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Pipeline, check, environment, overrides, schema, secrets};
 use clickmill_core::{Digest, file};
-
-/// The most that a file may have that is read again: whoever may write it may write anything.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// A pipeline file that can be read again, with what was said beside it.
 #[derive(Debug, Clone)]
@@ -39,14 +36,7 @@ impl PipelineFile {
     ///
     /// Where it can't be read, is no file, a huge one or not UTF-8.
     pub fn text(&self) -> io::Result<String> {
-        let mut text = String::new();
-        let file = file::open(&self.path)?;
-        file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_BYTES {
-            let error = format!("it has more than {MAX_BYTES} bytes");
-            return Err(io::Error::new(ErrorKind::FileTooLarge, error));
-        }
-        Ok(text)
+        file::text(&self.path)
     }
 }
 

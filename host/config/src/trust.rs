@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Problem, join, problem};
-use clickmill_core::{Digest, Micros};
+use clickmill_core::{Digest, Micros, file};
 
 /// Digits of a component's digest.
 const DIGEST_DIGITS: usize = 64;
@@ -80,7 +80,7 @@ pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -
             return Some(key);
         }
         let path = join(folder, &key);
-        match std::fs::read_to_string(&path) {
+        match file::text(&path) {
             Ok(text) => Some(text),
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());

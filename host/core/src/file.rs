@@ -2,7 +2,7 @@
 //! and devices are none: some of them never end, and some never begin.
 
 use std::fs::{self, File, FileType};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,6 +11,9 @@ use rustix::fs::OFlags;
 /// With these a pipe is opened at once, or not at all.
 pub(super) const AT_ONCE: i32 = OFlags::NONBLOCK.bits() as i32;
 
+/// The most that a file may have that is read as a text: whoever may write it may write anything.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
+
 /// Opens a file to be read.
 ///
 /// # Errors
@@ -18,6 +21,23 @@ pub(super) const AT_ONCE: i32 = OFlags::NONBLOCK.bits() as i32;
 /// As of [`File::open`], and where it is no file.
 pub fn open(path: &Path) -> io::Result<File> {
     only(File::options().read(true).custom_flags(AT_ONCE).open(path)?)
+}
+
+/// The text of a file, such as those that a pipeline file names. A running pipeline reads them again, and is
+/// neither to wait for a pipe nor to read what never ends.
+///
+/// # Errors
+///
+/// As of [`open`], and where it is huge or not UTF-8.
+pub fn text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    open(path)?.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        let error = format!("it has more than {MAX_TEXT_BYTES} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, error));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.utf8_error()))
 }
 
 /// Passes on what is a file.
@@ -71,5 +91,20 @@ mod tests {
         check(&at("")).expect("it is for others to refuse");
         check(&at("none")).expect("it is for others to miss");
         assert_eq!(open(&at("none")).expect_err("none").kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_text_is_that_of_a_file_which_ends() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("text");
+        fs::write(&path, "Grüße").expect("a file");
+        assert_eq!(text(&path).expect("a text"), "Grüße");
+        fs::write(&path, b"\xff").expect("a file");
+        assert_eq!(text(&path).expect_err("no text").kind(), ErrorKind::InvalidData);
+        File::create(&path).and_then(|file| file.set_len(MAX_TEXT_BYTES)).expect("a file");
+        assert_eq!(text(&path).expect("a text").len() as u64, MAX_TEXT_BYTES);
+        File::create(&path).and_then(|file| file.set_len(MAX_TEXT_BYTES + 1)).expect("a file");
+        assert_eq!(text(&path).expect_err("too much").kind(), ErrorKind::FileTooLarge);
+        assert!(text(Path::new("/dev/zero")).is_err());
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 
+use crate::file;
 use crate::path::Path as ColumnPath;
 pub use column::{Column, Kind, Mode, PolicyTags};
 use error::TABLE_OPTIONS;
@@ -68,8 +69,7 @@ impl TableSchema {
     /// Reads a schema file.
     pub fn read(path: &Path) -> Result<Self, SchemaError> {
         let read = |path: &Path| {
-            std::fs::read_to_string(path)
-                .map_err(|source| SchemaError::Read { path: path.to_owned(), source })
+            file::text(path).map_err(|source| SchemaError::Read { path: path.to_owned(), source })
         };
         let schema = Self::parse(&read(path)?, path)?;
         let beside = path.with_extension("table.json");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 
 use super::tile::{Filter, Problem, Tile};
+use clickmill_core::file;
 
 #[derive(RustEmbed)]
 #[folder = "../../sql/dashboard"]
@@ -87,7 +88,7 @@ fn texts_in(folder: &Path, within: &Path) -> Vec<(PathBuf, Result<String, String
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_sql(path));
     let read = |path: PathBuf| {
         let name = within.join(path.file_name().unwrap_or_default());
-        (name, std::fs::read_to_string(&path).map_err(|error| error.to_string()))
+        (name, file::text(&path).map_err(|error| error.to_string()))
     };
     paths.map(read).collect()
 }

@@ -23,6 +23,12 @@ fn every_shipped_schema_parses_and_is_documented() {
 }
 
 #[test]
+fn what_is_no_file_is_no_schema() {
+    let read = TableSchema::read(Path::new("/dev/null"));
+    assert!(matches!(read, Err(SchemaError::Read { .. })), "{read:?}");
+}
+
+#[test]
 fn a_record_with_a_sensitive_field_is_sensitive() {
     let text = r#"[
         {"name": "plain", "type": "STRING"},
