@@ -49,7 +49,7 @@ pub(super) fn check(
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
         .and_then(|section| check_dead_letter(&section, folder, &mut problems));
     let swap = raw::optional(document.remove("swap"), "swap", &mut problems);
-    let swap = swap::swap(swap, folder);
+    let swap = swap::swap(swap, folder, &mut problems);
     swap::check(&swap, &plugins, &mut problems);
     let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
     let guard = guard::guard(guard, &mut problems);

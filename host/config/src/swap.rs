@@ -214,8 +214,15 @@ pub(super) fn check(swap: &Swap, plugins: &[Plugin], problems: &mut Vec<Problem>
     }
 }
 
-pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
+pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> Swap {
     let seconds = Duration::from_secs_f64;
+    for (key, uri) in [("watch", &raw.watch), ("state", &raw.state), ("fleet", &raw.fleet)] {
+        // It would be the folder of the pipeline file.
+        if uri.as_deref() == Some("") {
+            let message = "is empty, wanted a folder or `gs://bucket/prefix/`".to_owned();
+            problem(problems, &format!("swap.{key}"), message);
+        }
+    }
     let uri = |uri: String| {
         if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() }
     };

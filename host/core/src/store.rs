@@ -1,9 +1,10 @@
 //! Object stores by URI: a disk or Cloud Storage, for those who read there and those who write there.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -83,7 +84,7 @@ pub fn open(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
         return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
     }
     let path = local(uri)?;
-    let path = absolute(uri, path)?;
+    let path = without_parents(absolute(uri, path)?);
     let path = Path::from_absolute_path(path).map_err(|error| failed(error.into()))?;
     Ok((Arc::new(LocalFileSystem::new()), path))
 }
@@ -98,6 +99,25 @@ pub fn absolute(uri: &str, path: &str) -> Result<PathBuf, StoreError> {
     std::path::absolute(path).map_err(|source| match path {
         "" => StoreError::Uri { uri: uri() },
         _ => StoreError::NoFolder { uri: uri(), source },
+    })
+}
+
+/// An absolute path without `..`, which an object's has none of: as the disk has it, which knows links, or where it is
+/// not there yet by its names.
+fn without_parents(path: PathBuf) -> PathBuf {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return path;
+    }
+    fs::canonicalize(&path).unwrap_or_else(|_| {
+        let mut plain = PathBuf::new();
+        for part in path.components() {
+            if part == Component::ParentDir {
+                plain.pop();
+            } else {
+                plain.push(part);
+            }
+        }
+        plain
     })
 }
 
@@ -169,5 +189,31 @@ pub fn local(uri: &str) -> Result<&str, StoreError> {
         Some(("file", path)) => Ok(path),
         Some(_) => Err(StoreError::Uri { uri: uri.to_owned() }),
         None => Ok(uri),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_on_a_disk_may_lead_up() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let folder = fs::canonicalize(scratch.path()).expect("a path");
+        for made in ["in/deep", "in/plugins"] {
+            fs::create_dir_all(folder.join(made)).expect("a folder");
+        }
+        std::os::unix::fs::symlink(folder.join("in/deep"), folder.join("link")).expect("a link");
+        for (given, wanted) in [
+            ("in/plugins", "in/plugins"),
+            ("in/deep/../plugins", "in/plugins"),
+            ("link/../plugins", "in/plugins"),
+            ("in/../later", "later"),
+            ("none/../later", "later"),
+        ] {
+            let (_, path) = open(&folder.join(given).to_string_lossy()).expect(given);
+            let wanted = Path::from_absolute_path(folder.join(wanted)).expect("a path");
+            assert_eq!(path, wanted, "{given}");
+        }
     }
 }
