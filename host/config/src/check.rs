@@ -145,7 +145,14 @@ fn check_dead_letter(
     let spool = match section.spool.as_deref() {
         None => Some(PathBuf::from("clickmill-data/spool")),
         Some(raw::NO_SPOOL) => None,
-        Some(spool) => Some(join(folder, spool)),
+        Some(spool) => {
+            // No text at all would be the folder of the pipeline file, and a URI a folder of its name.
+            if spool.is_empty() || spool.contains("://") {
+                let message = format!("is `{spool}`, wanted a folder on a disk, or `off`");
+                problem(problems, "dead_letter.spool", message);
+            }
+            Some(join(folder, spool))
+        }
     };
     Some(DeadLetter {
         table,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::plugin::Plugin;
 use super::problem::{Problem, join, problem};
+use clickmill_core::folder::is_known;
 
 /// How a changed plugin set is checked, taken up and watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,21 +217,26 @@ pub(super) fn check(swap: &Swap, plugins: &[Plugin], problems: &mut Vec<Problem>
 
 pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> Swap {
     let seconds = Duration::from_secs_f64;
-    for (key, uri) in [("watch", &raw.watch), ("state", &raw.state), ("fleet", &raw.fleet)] {
-        // It would be the folder of the pipeline file.
-        if uri.as_deref() == Some("") {
-            let message = "is empty, wanted a folder or `gs://bucket/prefix/`".to_owned();
+    let mut place = |key: &str, given: Option<String>| {
+        let given = given?;
+        let is_uri = given.contains("://");
+        let place = if is_uri {
+            given.clone()
+        } else {
+            join(folder, &given).to_string_lossy().into_owned()
+        };
+        // No text at all would be the folder of the pipeline file.
+        if given.is_empty() || !is_known(&place) {
+            let message = format!("is `{given}`, wanted a folder or `gs://bucket/prefix/`");
             problem(problems, &format!("swap.{key}"), message);
         }
-    }
-    let uri = |uri: String| {
-        if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() }
+        Some(place)
     };
     Swap {
-        watch: raw.watch.map(uri),
+        watch: place("watch", raw.watch),
         watch_interval: seconds(raw.watch_interval_secs),
-        state: raw.state.map(uri),
-        fleet: raw.fleet.map(uri),
+        state: place("state", raw.state),
+        fleet: place("fleet", raw.fleet),
         fleet_interval: seconds(raw.fleet_interval_secs),
         fleet_deadline: seconds(raw.fleet_deadline_secs),
         fleet_canary_replicas: raw.fleet_canary_replicas,

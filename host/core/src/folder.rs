@@ -37,6 +37,16 @@ pub fn open(uri: &str) -> std::result::Result<(Arc<dyn ObjectStore>, Option<Path
     Ok((Arc::new(PrefixStore::new(store, prefix)), None))
 }
 
+/// Whether a URI names a place that [`open`] knows: a folder, or a bucket of Cloud Storage.
+#[must_use]
+pub fn is_known(uri: &str) -> bool {
+    if store::is_local(uri) {
+        on_disk(uri).is_ok()
+    } else {
+        !store::bucket_and_object(uri).0.is_empty()
+    }
+}
+
 /// The absolute path of a URI on a disk. What comes before `://` is a scheme only where it looks like
 /// one: paths may hold anything.
 fn on_disk(uri: &str) -> std::result::Result<PathBuf, StoreError> {
