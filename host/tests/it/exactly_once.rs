@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
-use crate::proxy::{Mode, Proxy};
+use crate::faults::behind_a_wire;
+use crate::proxy::Mode;
 
 /// So many answers are lost in each test.
 const LOST: u64 = 30;
@@ -62,10 +63,7 @@ fn lose_answers(cloud: &Cloud, tables: &[&str], then: Option<&str>) {
 #[test]
 fn cut_with_answers_on_the_wire_it_loses_nothing() {
     let test = "cut_with_answers_on_the_wire_it_loses_nothing";
-    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
-    cloud.apply_tables();
-    let wire = Proxy::start(&cloud.bigquery.grpc);
-    cloud.via[1] = wire.address.clone();
+    let Some((mut cloud, wire)) = behind_a_wire(test) else { return };
     let summary = stream_through(&cloud, 30_000, "3%", || {
         for _ in 0..LOST {
             wire.set(Mode::Late);

@@ -14,6 +14,15 @@ use crate::support::after;
 /// How a stream is told to write each row once.
 const EXACTLY_ONCE: [&str; 2] = ["--set", "sink.exactly_once=true"];
 
+/// A cloud with its tables, whose BigQuery takes rows by way of a proxy. `None` as of [`Cloud::start`].
+pub(crate) fn behind_a_wire(test: &str) -> Option<(Cloud, Proxy)> {
+    let mut cloud = Cloud::start(test, &json!({}))?;
+    cloud.apply_tables();
+    let wire = Proxy::start(&cloud.bigquery.grpc);
+    cloud.via[1] = wire.address.clone();
+    Some((cloud, wire))
+}
+
 #[test]
 fn killed_again_and_again_no_message_is_lost() {
     killed_again_and_again("killed_again_and_again_no_message_is_lost", &[]);
@@ -96,10 +105,7 @@ fn on_bad_wires(test: &str, set: &[&str]) {
 #[test]
 fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
     let test = "while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled";
-    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
-    cloud.apply_tables();
-    let wire = Proxy::start(&cloud.bigquery.grpc);
-    cloud.via[1] = wire.address.clone();
+    let Some((cloud, wire)) = behind_a_wire(test) else { return };
     let bound = ["--set", "source.max_outstanding_messages=1000", "--set", "batch.max_rows=200"];
     let streaming = spawn(cloud.stream(&[&bound[..], &["--stop-when-idle", "60s"]].concat()));
     has_started(&cloud);
@@ -126,10 +132,7 @@ fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
 #[test]
 fn what_is_held_longer_than_its_deadline_does_not_come_again() {
     let test = "what_is_held_longer_than_its_deadline_does_not_come_again";
-    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
-    cloud.apply_tables();
-    let wire = Proxy::start(&cloud.bigquery.grpc);
-    cloud.via[1] = wire.address.clone();
+    let Some((cloud, wire)) = behind_a_wire(test) else { return };
     let streaming = spawn(cloud.stream(&["--stop-when-idle", "60s"]));
     has_started(&cloud);
     wire.set(Mode::Refuse);
@@ -147,10 +150,7 @@ fn what_is_held_longer_than_its_deadline_does_not_come_again() {
 #[test]
 fn what_waits_for_a_slow_table_longer_than_its_deadline_does_not_come_again() {
     let test = "what_waits_for_a_slow_table_longer_than_its_deadline_does_not_come_again";
-    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
-    cloud.apply_tables();
-    let wire = Proxy::start(&cloud.bigquery.grpc);
-    cloud.via[1] = wire.address.clone();
+    let Some((cloud, wire)) = behind_a_wire(test) else { return };
     // Some two hundred rows a second, however fast the machine is.
     wire.set(Mode::Late);
     let few = ["--set", "batch.max_rows=25"];
