@@ -53,6 +53,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use clickmill_config as config;
 use clickmill_config::Listen;
+use clickmill_core::Fault;
 use clickmill_dashboard as dashboard;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline::{AuditSink, Running};
@@ -117,6 +118,16 @@ pub enum AdminError {
         "the operator's and the reader's admin token are the same, wanted two: who shows the reader's may look, and change nothing"
     )]
     TokensSame,
+}
+
+impl AdminError {
+    /// Whose fault it is: tokens are named by the configuration.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Listen { .. } | Self::Taken { .. } | Self::Threads(_) => Fault::Environment,
+            Self::TokenFile { .. } | Self::TokenShort { .. } | Self::TokensSame => Fault::Input,
+        }
+    }
 }
 
 /// The admin interface. It ends when this is dropped.

@@ -156,7 +156,7 @@ failure_from! {
     clickmill_core::oci::NotAReference => |_| Exit::BadInput,
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,
     clickmill_audit::AuditError => |error| error.fault().into(),
-    clickmill_admin::AdminError => |_| Exit::Environment,
+    clickmill_admin::AdminError => |error| error.fault().into(),
     serde_json::Error => |_| Exit::Failed,
     io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,

@@ -177,6 +177,22 @@ fn a_query_has_as_much_memory_as_whoever_asks_may_have() {
 }
 
 #[test]
+fn a_token_that_will_not_do_is_the_configurations_fault() {
+    let scratch = Scratch::new();
+    for (token, said) in [
+        (["--token-env", "SHORT_TOKEN"], "has 5 bytes, wanted at least 16"),
+        (["--token-file", "nowhere"], "cannot read the admin token from `nowhere`"),
+    ] {
+        let dashboard = ["dashboard", "--listen", "127.0.0.1:0"];
+        let mut command = scratch.command(&[&dashboard[..], &token].concat());
+        let output = command.env("SHORT_TOKEN", "short").output().unwrap();
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(said), "{told}");
+    }
+}
+
+#[test]
 fn memory_of_queries_that_is_no_number_is_told() {
     let scratch = Scratch::new();
     for wrong in ["4GB", "0", "17592186044416"] {
