@@ -212,6 +212,9 @@ mod tests {
         assert!(help.contains("Examples:\n  clickmill "), "{name}: {help}");
         let wide = help.lines().find(|line| line.starts_with("  ") && line.len() > WIDTH);
         assert_eq!(wide, None, "{name}");
+        // Where a value of an option has a text of its own, all options are spread over several lines each.
+        let long = command.clone().render_long_help().to_string();
+        assert!(!long.contains("see a summary with '-h'"), "{name}: {long}");
         command.get_subcommands().for_each(check);
     }
 

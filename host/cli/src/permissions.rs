@@ -42,7 +42,7 @@ pub(super) struct Permissions {
     )]
     readers: String,
 
-    /// How to print the roles
+    /// How to print the roles: to read, to apply, or as a script of gcloud and bq commands to run
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
@@ -53,11 +53,8 @@ pub(super) struct Permissions {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// A table to read
     Table,
-    /// Terraform, to apply
     Terraform,
-    /// A shell script of gcloud and bq commands, to run
     Gcloud,
 }
 
