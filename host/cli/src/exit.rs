@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clickmill_bigquery::BigQueryError;
 use clickmill_config::ConfigError;
-use clickmill_core::{Fault, causes, list};
+use clickmill_core::{Fault, causes, chain, list};
 use clickmill_pipeline::{Misspelt, RunError};
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
@@ -105,14 +105,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.error)?;
-        let mut last = self.error.to_string();
-        for cause in self.error.chain().skip(1) {
-            let text = cause.to_string();
-            // Some libraries repeat the cause in their own text.
-            if !last.ends_with(&text) {
-                write!(f, "\n  caused by: {text}")?;
-            }
-            last = text;
+        for cause in chain(self.error.as_ref()).iter().skip(1) {
+            write!(f, "\n  caused by: {cause}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {hint}")?;

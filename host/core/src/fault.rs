@@ -13,10 +13,18 @@ pub enum Fault {
     Bug,
 }
 
-/// The text of an error, and that of each of its causes.
+/// The text of an error, and that of each of its causes. One that the text before ends with is left out: some libraries
+/// repeat the cause in their own text.
 pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect()
+    let (mut told, mut last) = (vec![error.to_string()], error.to_string());
+    for cause in std::iter::successors(error.source(), |error| error.source()) {
+        let text = cause.to_string();
+        if !last.ends_with(&text) {
+            told.push(text.clone());
+        }
+        last = text;
+    }
+    told
 }
 
 /// An error and its causes on one line.
@@ -33,4 +41,29 @@ pub fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String 
 /// ours, such as a hint.
 pub fn indented(text: &str) -> String {
     text.replace('\n', "\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Caused {
+        text: &'static str,
+        source: Error,
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || Error::other("there is no room");
+        let repeats = Caused { text: "cannot write: there is no room", source: cause() };
+        assert_eq!(causes(&repeats), "cannot write: there is no room");
+        let other = Caused { text: "cannot write", source: cause() };
+        assert_eq!(chain(&other), ["cannot write", "there is no room"]);
+        let outer = Caused { text: "not loaded", source: Error::other(repeats) };
+        assert_eq!(causes(&outer), "not loaded: cannot write: there is no room");
+    }
 }
