@@ -16,7 +16,7 @@ use clickmill_core::{Fault, is_build_setting, lock};
 use tokio::sync::oneshot;
 
 use super::executable::{self, ExecutableError};
-use super::memory::{MEMORY_VARIABLE, memory_mb};
+use super::memory::{self, MEMORY_VARIABLE};
 use super::wire::{self, Hello, Reply, Request};
 
 /// Why the engine can't be asked.
@@ -236,7 +236,7 @@ impl Process {
         let passed = std::env::vars_os();
         let passed = passed.filter(|(name, _)| name.to_str().is_some_and(is_of_engine));
         let memory = memory_mb.map(|most| {
-            let named = memory_mb().ok().flatten();
+            let named = memory::memory_mb().ok().flatten();
             (MEMORY_VARIABLE, named.map_or(most, |named| named.min(most)).to_string())
         });
         let mut child = Command::new(&path)
