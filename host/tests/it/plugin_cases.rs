@@ -154,6 +154,32 @@ fn cases_that_cannot_be_run_are_errors_in_the_report() {
 }
 
 #[test]
+fn all_files_of_cases_are_run_whichever_cannot_be() {
+    let scratch = Scratch::new();
+    let wrong = |key: &str| {
+        let mut cases = days();
+        cases["config"][key] = true.into();
+        cases.to_string()
+    };
+    let mut failing = days();
+    failing["cases"][0]["output"] = json!({"event_date": "2008-04-02"});
+    let plugin = folder(&scratch, "enrich", &failing);
+    scratch.write("p/tests/a.json", wrong("no_such_key"));
+    let told = scratch.run(&["plugin", "test", &plugin]);
+    assert_eq!(told.status.code(), Some(2));
+    let printed = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(printed.contains("wanted `2008-04-02`"), "{printed}");
+
+    scratch.write("p/tests/z.json", wrong("nor_this_one"));
+    let told = scratch.run(&["plugin", "test", &plugin]);
+    assert_eq!(told.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&told.stderr).into_owned();
+    for part in ["of 2 files can't be run", "`a.json`", "no_such_key", "`z.json`", "nor_this_one"] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+}
+
+#[test]
 fn cases_bring_reference_data_along() {
     let scratch = Scratch::new();
     let mut cases = json!({

@@ -12,6 +12,7 @@ use super::alone::Alone;
 use super::pushed::reference;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
+use clickmill_core::{causes, list};
 use clickmill_sandbox::build;
 use clickmill_sandbox::{Measure, TestError, Tested};
 use record::Record;
@@ -114,14 +115,23 @@ impl Test {
         if self.json {
             println!("{:#}", json(&alone.made(), &outcomes));
         }
-        let (mut cases, mut failed) = (0, 0);
+        let (mut cases, mut failed, mut cannot) = (0, 0, Vec::new());
         for (_, outcome) in outcomes {
-            let tested = outcome.map_err(|error| Failure::new(Exit::BadInput, error))?;
+            let tested = match outcome {
+                Ok(tested) => tested,
+                Err(error) => {
+                    cannot.push(error);
+                    continue;
+                }
+            };
             cases += tested.cases.len();
             failed += tested.failed();
             if !self.json {
                 self.tell(&tested);
             }
+        }
+        if !cannot.is_empty() {
+            return Err(cannot_be_run(cannot));
         }
         if failed > 0 {
             let error = anyhow::anyhow!("{failed} of {cases} golden cases fail");
@@ -149,6 +159,15 @@ impl Test {
             println!("{problem}");
         }
     }
+}
+
+/// All files whose cases can't be run, as one error.
+fn cannot_be_run(mut errors: Vec<TestError>) -> Failure {
+    if errors.len() == 1 {
+        return Failure::new(Exit::BadInput, errors.remove(0));
+    }
+    let told = list(errors.iter().map(|error| causes(error)));
+    Failure::bad_input(format!("the golden cases of {} files can't be run:{told}", errors.len()))
 }
 
 /// A file, when it was changed last, and its length: half of it may have been written just before.
