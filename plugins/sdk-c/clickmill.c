@@ -128,6 +128,17 @@ cm_value cm_boolean(bool b) { return (cm_value){CM_IS_BOOLEAN, .boolean = b}; }
 cm_value cm_integer(int64_t n) { return (cm_value){CM_IS_INTEGER, .integer = n}; }
 cm_value cm_float64(double x) { return (cm_value){CM_IS_FLOAT64, .float64 = x}; }
 cm_value cm_decimal(__int128 n) { return (cm_value){CM_IS_DECIMAL, .decimal = n}; }
+static const __int128 GREATEST_DECIMAL = (__int128)10000000000000000000u * 10000000000000000000u - 1;
+bool cm_decimal_plus(__int128 a, __int128 b, __int128 *sum) {
+  if (__builtin_add_overflow(a, b, sum)) return false;
+  return -GREATEST_DECIMAL <= *sum && *sum <= GREATEST_DECIMAL;
+}
+bool cm_decimal_times(__int128 number, int64_t times, __int128 *product) {
+  __int128 size = number < 0 ? -number : number, most = times < 0 ? -(__int128)times : times;
+  if (most && size > GREATEST_DECIMAL / most) return false;
+  *product = number * times;
+  return true;
+}
 cm_value cm_text_value(cm_text t) { return t.bytes ? (cm_value){CM_IS_TEXT, .text = t} : cm_null(); }
 cm_value cm_list(cm_value *elements, uint32_t length) { return (cm_value){CM_IS_LIST, length, .elements = elements}; }
 cm_value cm_record(cm_field *fields, uint32_t length) { return (cm_value){CM_IS_RECORD, length, .fields = fields}; }

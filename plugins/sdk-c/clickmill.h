@@ -70,6 +70,9 @@ cm_value cm_boolean(bool);
 cm_value cm_integer(int64_t); // also of dates and times
 cm_value cm_float64(double);
 cm_value cm_decimal(__int128 billionths);
+// A sum, and an exact number taken so many times; false where they have more than 38 digits.
+bool cm_decimal_plus(__int128 a, __int128 b, __int128 *sum);
+bool cm_decimal_times(__int128 number, int64_t times, __int128 *product);
 cm_value cm_text_value(cm_text); // null where the text is not there
 cm_value cm_list(cm_value *elements, uint32_t length);
 cm_value cm_record(cm_field *fields, uint32_t length);

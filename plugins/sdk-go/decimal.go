@@ -3,48 +3,74 @@ package clickmill
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Decimal is an exact number times 1,000,000,000: an integer of 128 bits in two words.
+// Decimal is an exact number times 1,000,000,000: an integer of 128 bits in two words. A sum, a difference or a product
+// of more than 38 digits panics, which refuses the row.
 type Decimal struct {
 	Low  uint64
 	High int64
 }
 
+// greatest is 38 nines, 9 of them after the point.
+var greatest = Decimal{0x098a_223f_ffff_ffff, 0x4b3b_4ca8_5a86_c47a}
+
 // Whole is an integer as an exact number.
-func Whole(number int64) Decimal {
-	high := int64(0)
-	if number < 0 {
-		high = -1
-	}
-	return Decimal{uint64(number), high}.Times(1_000_000_000)
-}
+func Whole(number int64) Decimal { return Decimal{Low: 1_000_000_000}.Times(number) }
 
 // Plus is the sum of two exact numbers.
 func (d Decimal) Plus(other Decimal) Decimal {
 	low, carry := bits.Add64(d.Low, other.Low, 0)
-	return Decimal{low, d.High + other.High + int64(carry)}
-}
-
-// Times is an exact number taken so many times. What has more than 38 digits is refused by the host, or, beyond
-// 128 bits, another number.
-func (d Decimal) Times(number int64) Decimal {
-	high, low := bits.Mul64(d.Low, uint64(number))
-	high += uint64(d.High) * uint64(number)
-	if number < 0 {
-		high -= d.Low
+	high := d.High + other.High + int64(carry)
+	if (d.High < 0) == (other.High < 0) && (high < 0) != (d.High < 0) {
+		panic(tooLong)
 	}
-	return Decimal{low, int64(high)}
+	return within(Decimal{low, high})
 }
 
 // Minus is the difference of two exact numbers.
-func (d Decimal) Minus(other Decimal) Decimal {
-	low, borrow := bits.Sub64(d.Low, other.Low, 0)
-	return Decimal{low, d.High - other.High - int64(borrow)}
+func (d Decimal) Minus(other Decimal) Decimal { return d.Plus(other.negated()) }
+
+// Times is an exact number taken so many times.
+func (d Decimal) Times(number int64) Decimal {
+	size, times := d, uint64(number)
+	if d.High < 0 {
+		size = d.negated()
+	}
+	if number < 0 {
+		times = -times
+	}
+	carry, low := bits.Mul64(size.Low, times)
+	over, high := bits.Mul64(uint64(size.High), times)
+	high, more := bits.Add64(high, carry, 0)
+	if over > 0 || more > 0 || high > math.MaxInt64 {
+		panic(tooLong)
+	}
+	product := within(Decimal{low, int64(high)})
+	if (d.High < 0) != (number < 0) {
+		return product.negated()
+	}
+	return product
+}
+
+const tooLong = "an exact number of more than 38 digits"
+
+// within is a number of at most 38 digits.
+func within(number Decimal) Decimal {
+	if number.Compare(greatest) > 0 || number.Compare(greatest.negated()) < 0 {
+		panic(tooLong)
+	}
+	return number
+}
+
+func (d Decimal) negated() Decimal {
+	low, borrow := bits.Sub64(0, d.Low, 0)
+	return Decimal{low, -d.High - int64(borrow)}
 }
 
 // Compare is -1 where the number is less than the other one, 0 where they are the same, and 1 where it is more.
@@ -59,7 +85,7 @@ func (d Decimal) Compare(other Decimal) int {
 func (d Decimal) String() string {
 	sign := ""
 	if d.High < 0 {
-		sign, d = "-", Decimal{}.Minus(d)
+		sign, d = "-", d.negated()
 	}
 	digits := make([]byte, 0, 40)
 	for high, low := uint64(d.High), d.Low; high > 0 || low > 0 || len(digits) < 10; {
@@ -117,7 +143,7 @@ func ParseDecimal(text string) (Decimal, error) {
 		number = number.Times(10).Plus(Decimal{Low: uint64(digit - '0')})
 	}
 	if strings.HasPrefix(text, "-") {
-		number = Decimal{}.Minus(number)
+		number = number.negated()
 	}
 	return number, nil
 }

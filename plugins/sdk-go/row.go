@@ -65,6 +65,18 @@ func (r *Row) Float64(path string) (float64, bool) { return get[float64](r, path
 // Boolean is the row's boolean in a column; false, false where it is null.
 func (r *Row) Boolean(path string) (value, ok bool) { return get[bool](r, path) }
 
+// Blob is the row's bytes in a column; nil, false where it is null.
+func (r *Row) Blob(path string) ([]byte, bool) { return get[[]byte](r, path) }
+
+// Record is the row's record in a column; nil, false where it is null.
+func (r *Row) Record(path string) (map[string]any, bool) { return get[map[string]any](r, path) }
+
+// List is the row's list in a column.
+func (r *Row) List(path string) []any {
+	list, _ := get[[]any](r, path)
+	return list
+}
+
 func get[T any](r *Row, path string) (T, bool) {
 	value := r.Value(path)
 	typed, ok := value.(T)

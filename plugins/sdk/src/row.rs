@@ -326,6 +326,13 @@ impl<'a> Row<'a> {
         column.json(index)
     }
 
+    /// The row's bytes in a column: `None` where it is null.
+    #[track_caller]
+    pub fn blob(&self, column: &str) -> Option<&'a [u8]> {
+        let (column, index) = self.single(column, DataType::Blob)?;
+        column.bytes(index)
+    }
+
     /// The row's record in a column: `None` where it is null.
     #[track_caller]
     pub fn record(&self, column: &str) -> Option<Record<'a>> {

@@ -152,9 +152,13 @@ static void row(cm_row *row) {
       cm_reject(row, "required", path.bytes, "`%s` is missing", path.bytes);
       return;
     }
-    __int128 total = price.decimal * cm_field_of(items.elements[i], "quantity").integer;
+    __int128 total;
+    int64_t quantity = cm_field_of(items.elements[i], "quantity").integer;
+    if (!cm_decimal_times(price.decimal, quantity, &total) || !cm_decimal_plus(sum, total, &sum)) {
+      cm_reject(row, "exception", NULL, "more than 38 digits");
+      return;
+    }
     totals[i] = cm_decimal(total);
-    sum += total;
   }
   cm_set(row, "items.total", cm_list(totals, items.length));
   cm_set(row, "total", cm_decimal(sum));

@@ -119,14 +119,15 @@ func row(config *Config, row *clickmill.Row) error {
 	if document, ok := row.Text("document"); ok {
 		row.Set("document", "["+document+"]")
 	}
-	if blob, ok := row.Value("blob").([]byte); ok {
+	if blob, ok := row.Blob("blob"); ok {
 		slices.Reverse(blob)
 		row.Set("blob", blob)
 	}
-	if email, ok := row.Text("user.email"); ok {
+	user, _ := row.Record("user")
+	if email, ok := user["email"].(string); ok {
 		row.Set("user.email", strings.ToLower(email))
 	}
-	items, _ := row.Value("items").([]any)
+	items := row.List("items")
 	if len(items) > config.Most {
 		return clickmill.Reject("too_many", "has %d items, wanted %d at most", len(items), config.Most).Column("items")
 	}

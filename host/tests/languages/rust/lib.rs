@@ -120,9 +120,8 @@ impl RowPlugin for Orders {
         if let Some(document) = row.json("document") {
             row.set("document", Value::Json(format!("[{document}]")));
         }
-        if let Value::Blob(mut blob) = row.value("blob") {
-            blob.reverse();
-            row.set("blob", blob);
+        if let Some(blob) = row.blob("blob") {
+            row.set("blob", blob.iter().rev().copied().collect::<Vec<u8>>());
         }
         let user = row.record("user");
         if let Some(email) = user.as_ref().and_then(|user| user.text("email")) {
