@@ -66,7 +66,7 @@ pub(crate) struct Decided {
 }
 
 /// More digits than that a float does not keep.
-const FLOAT_DIGITS: usize = 15;
+pub(crate) const FLOAT_DIGITS: usize = 15;
 
 /// The type of scalars, of which `name` is the name.
 pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
@@ -124,6 +124,9 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
         let told: Vec<String> = told.into_iter().filter(|text| !text.is_empty()).collect();
         return text(match told.is_empty() {
             true if seen.of(Form::Text) == count => String::new(),
+            true if all(&[Form::Boolean]) => {
+                "only one word of a pair such as `yes` and `no`, or words of several, so text as it is spelled".to_owned()
+            }
             true => format!("of several types ({}), so text as it is spelled", by_form(seen)),
             false => format!("text: {}", told.join("; ")),
         });

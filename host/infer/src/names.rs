@@ -42,6 +42,14 @@ impl Names {
     }
 }
 
+/// How a small letter of a Latin alphabet is written in ASCII, which has no such letter.
+pub(crate) fn in_ascii(letter: char) -> Option<&'static str> {
+    LETTERS.split(' ').find_map(|pair| {
+        let (letters, spelled) = pair.split_once('=')?;
+        letters.contains(letter).then_some(spelled)
+    })
+}
+
 /// A name of letters, digits and `_` of ASCII, no digit first. One that is so already stays as it is.
 pub fn plain(given: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -53,11 +61,7 @@ pub fn plain(given: &str) -> String {
     }
     let mut name = String::new();
     for c in given.to_lowercase().chars() {
-        let spelled = LETTERS.split(' ').find_map(|pair| {
-            let (letters, spelled) = pair.split_once('=')?;
-            letters.contains(c).then_some(spelled)
-        });
-        match spelled {
+        match in_ascii(c) {
             Some(spelled) => name.push_str(spelled),
             None if c.is_ascii_alphanumeric() => name.push(c),
             None if !name.is_empty() && !name.ends_with('_') => name.push('_'),

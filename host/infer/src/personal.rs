@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::names::in_ascii;
+
 /// How a column is masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Treatment {
@@ -103,7 +105,8 @@ fn is_iban(text: &str) -> bool {
     fits && turned().fold(0, rest) == 1
 }
 
-/// The words of a name, in small letters: of `userId`, `user_id` and `User ID` they are `user` and `id`.
+/// The words of a name, in small letters of ASCII: of `userId`, `user_id` and `User ID` they are `user` and `id`, of
+/// `Straße` it is `strasse`.
 pub(crate) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut last_is_small = false;
@@ -115,7 +118,12 @@ pub(crate) fn words(name: &str) -> Vec<String> {
         if c.is_alphanumeric()
             && let Some(word) = words.last_mut()
         {
-            word.extend(c.to_lowercase());
+            for small in c.to_lowercase() {
+                match in_ascii(small) {
+                    Some(spelled) => word.push_str(spelled),
+                    None => word.push(small),
+                }
+            }
         }
         last_is_small = c.is_lowercase();
     }
@@ -164,6 +172,7 @@ pub(crate) fn is_money(name: &str) -> bool {
         balance tip fare value_usd usd eur gbp pln preis betrag summe kwota cena prix montant precio importe";
     let words = words(name);
     has(&words, MONEY)
+        && !has(&words, "quantity qty pieces visits views clicks visitors sessions users")
         && !has(&words, "count rate ratio percent pct id code currency type method status name")
 }
 
@@ -248,6 +257,8 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
         ) || last("id ids uuid guid key no nr number hash pseudo")
             && (has(&all, PEOPLE) || all_has("account device anonymous session cookie advertising"))
             && (own.len() > 1 || has(&all, PEOPLE))
+            || is("mac bssid macaddress macaddr")
+            || own_has("mac") && last("address addr")
         {
             (Pseudonym, "by its name it identifies a person or device")
         } else if last("url uri referrer referer href link querystring")
@@ -321,6 +332,11 @@ mod tests {
                     "street",
                     "uid",
                     "session_id",
+                    "MAC",
+                    "device_mac_address",
+                    "Straße",
+                    "Prénom",
+                    "nazwisko_panieńskie",
                 ][..],
             ),
             (Some(Treatment::Ip), &["ip", "client_ip", "ipAddress"]),
@@ -370,6 +386,7 @@ mod tests {
         }
         assert!(is_version("app_version") && is_version("osVersion") && !is_version("conversion"));
         assert!(is_money("unit_price") && is_money("Total") && !is_money("discount_rate"));
+        assert!(!is_money("total_item_quantity") && is_money("items_total"));
         assert!(
             is_moment("event_timestamp")
                 && is_moment("createdAt")

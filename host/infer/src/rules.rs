@@ -1,7 +1,7 @@
 //! Rules that the records support. What might refuse a good row that was not looked at is wide, or commented
 //! out.
 
-use crate::kind::Kind;
+use crate::kind::{FLOAT_DIGITS, Kind};
 use crate::personal;
 use crate::shape::Column;
 use crate::toml::{inline, quoted};
@@ -58,16 +58,19 @@ pub(crate) fn rules(columns: &[(String, &Column<'_>)], unknown: &str, this_year:
                 active.push(format!("# None of {of} was below zero."));
                 active.push(format!("{{ range = {{ column = {name}, min = 0 }} }},"));
             }
-            proposed.push(format!("# {of} were {least} to {most}; others may come."));
-            let (least, most) = match column.kind {
-                // A float of TOML would be no whole number.
-                Kind::Integer => (format!("{least:.0}"), format!("{most:.0}")),
-                Kind::Decimal => (format!("\"{least}\""), format!("\"{most}\"")),
-                _ => (format!("{least:?}"), format!("{most:?}")),
-            };
-            proposed.push(format!(
-                "# {{ range = {{ column = {name}, min = {least}, max = {most} }} }},"
-            ));
+            // Bounds that a float has rounded are beside the values, and might refuse all of them.
+            if column.kind == Kind::Float || seen.most_digits <= FLOAT_DIGITS {
+                proposed.push(format!("# {of} were {least} to {most}; others may come."));
+                let (least, most) = match column.kind {
+                    // A float of TOML would be no whole number.
+                    Kind::Integer => (format!("{least:.0}"), format!("{most:.0}")),
+                    Kind::Decimal => (format!("\"{least}\""), format!("\"{most}\"")),
+                    _ => (format!("{least:?}"), format!("{most:?}")),
+                };
+                proposed.push(format!(
+                    "# {{ range = {{ column = {name}, min = {least}, max = {most} }} }},"
+                ));
+            }
         }
         if column.kind == Kind::Text
             && let Some(distinct) = &seen.distinct

@@ -101,6 +101,33 @@ fn what_only_looks_like_a_number_stays_text() {
     }
 }
 
+/// A float would round them, so that the rule refused good rows.
+#[test]
+fn of_numbers_with_many_digits_no_range_is_proposed() {
+    for (values, is_proposed) in [
+        (["1", "999999999999999"], true),
+        (["9223372036854775806", "9223372036854775807"], false),
+        (["9223372036854775808", "9223372036854775907"], false),
+        (["1.5", "12345678901234567890.25"], false),
+    ] {
+        let values: Vec<&str> = values.into_iter().cycle().take(50).collect();
+        let pipeline = pipeline_of_column("size", &values);
+        assert_eq!(pipeline.contains("# { range = "), is_proposed, "{pipeline}");
+        assert!(pipeline.contains(r#"{ range = { column = "size", min = 0 } }"#), "{pipeline}");
+    }
+}
+
+#[test]
+fn why_truth_values_are_text_is_said() {
+    let seen = |values: [&str; 2]| pipeline_of_column("gender", &values);
+    for values in [["f", "f"], ["yes", "true"]] {
+        let pipeline = seen(values);
+        assert!(pipeline.contains("only one word of a pair such as `yes` and `no`"), "{pipeline}");
+        assert!(!pipeline.contains("several types"), "{pipeline}");
+    }
+    assert!(seen(["f", "1"]).contains("of several types (1 truth values, 1 numbers)"));
+}
+
 #[test]
 fn what_is_cut_off_is_said() {
     const CUT: &str = "what is smaller than a microsecond is cut off";
