@@ -194,6 +194,8 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
     let last = |list: &str| ends_with(&own, list);
     let whole = own.concat();
     let is = |list: &str| list.split(' ').any(|word| word == whole);
+    // Of `http_user_agent` too, whose words are several.
+    let ends = |list: &str| list.split(' ').any(|word| whole.ends_with(word));
     // Of a person or not, such words tell of what is about people, not who they are.
     if last(
         "count type status verified valid domain provider version length size rate flag opt consent language country",
@@ -206,15 +208,15 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
             || is("accesstoken apikey privatekey")
         {
             (Remove, "its name says that it is a secret")
-        } else if own_has("email mail emails correo") && !own_has("subject body template")
+        } else if own_has("email mail emails correo courriel") && !own_has("subject body template")
             || is("emailaddress")
         {
             (Pseudonym, "its name says that it is an e-mail address")
         } else if own_has("ip ipaddress ipaddr remoteaddr")
-            || is("remoteaddr clientip xforwardedfor")
+            || ends("remoteaddr clientip forwardedfor")
         {
             (Ip, "its name says that it is an address of the network")
-        } else if own_has("phone tel telephone mobile cellphone fax msisdn telefon handy")
+        } else if own_has("phone tel telephone mobile cellphone fax msisdn telefon telefono handy")
             // What somebody's phone is, and not who answers it.
             && !last("name brand model make manufacturer os browser app category")
         {
@@ -229,11 +231,14 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
             || own_has("tax") && last("id")
         {
             (Pseudonym, "its name says that it is a number of a person")
-        } else if own_has("birth birthday birthdate dob geburtsdatum") || is("dateofbirth") {
+        } else if own_has(
+            "birth birthday birthdate dob geburtsdatum naissance nacimiento urodzenia",
+        ) || is("dateofbirth")
+        {
             (Remove, "its name says that it is a day of birth")
         } else if last("lat latitude lon lng longitude gps coordinates latlng latlon") {
             (Remove, "its name says that it is where somebody is")
-        } else if own_has("useragent") || is("ua useragent") {
+        } else if is("ua") || ends("useragent") {
             (Clean, "its name says that it is a user agent")
         } else if own_has(
             "firstname lastname surname forename fullname username login nickname vorname nachname imie nazwisko \
@@ -251,12 +256,15 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
         ) && !own_has("mac web url contract wallet")
         {
             (Pseudonym, "its name says that it is where somebody lives")
-        } else if is(
-            "uid userid customerid clientid visitorid memberid accountid deviceid sessionid anonymousid cookieid gclid fbclid idfa gaid \
-        cookie fingerprint session",
-        ) || last("id ids uuid guid key no nr number hash pseudo")
-            && (has(&all, PEOPLE) || all_has("account device anonymous session cookie advertising"))
-            && (own.len() > 1 || has(&all, PEOPLE))
+        } else if is("uid cookie session")
+            || last(
+                "userid customerid clientid visitorid memberid accountid deviceid sessionid anonymousid distinctid cookieid gclid \
+            fbclid idfa gaid fingerprint",
+            )
+            || last("id ids uuid guid key no nr number hash pseudo")
+                && (has(&all, PEOPLE)
+                    || all_has("account device anonymous session cookie advertising distinct"))
+                && (own.len() > 1 || has(&all, PEOPLE))
             || is("mac bssid macaddress macaddr")
             || own_has("mac") && last("address addr")
         {
@@ -336,15 +344,30 @@ mod tests {
                     "device_mac_address",
                     "Straße",
                     "Prénom",
-                    "nazwisko_panieńskie",
+                    "téléphone",
+                    "domain_userid",
+                    "distinct_id",
                 ][..],
             ),
-            (Some(Treatment::Ip), &["ip", "client_ip", "ipAddress"]),
+            (
+                Some(Treatment::Ip),
+                &["ip", "client_ip", "ipAddress", "http_x_forwarded_for", "X-Forwarded-For"],
+            ),
             (
                 Some(Treatment::Remove),
-                &["dob", "latitude", "card_number", "password", "access_token"],
+                &[
+                    "dob",
+                    "Date de naissance",
+                    "latitude",
+                    "card_number",
+                    "password",
+                    "access_token",
+                ],
             ),
-            (Some(Treatment::Clean), &["url", "referrer", "comment", "user_agent", "search"]),
+            (
+                Some(Treatment::Clean),
+                &["url", "referrer", "comment", "http_user_agent", "userAgent", "ua", "search"],
+            ),
             (
                 None,
                 &[
