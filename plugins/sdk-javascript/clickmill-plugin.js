@@ -3,7 +3,7 @@
 
 import { readers, rootsOf } from "./columns.js";
 import { readConfig } from "./config.js";
-import { Problems, Refusal, exception, setTyped, told } from "./errors.js";
+import { Problems, Refusal, exception, setTyped, told, wellFormed } from "./errors.js";
 import { forget } from "./host.js";
 import { Batch, Made, Row, rejection } from "./row.js";
 import { KINDS } from "./values.js";
@@ -145,7 +145,7 @@ export function world(own, { name, version, description, typed = [] }) {
       try {
         return { needs: configure(own, config).needs, prepared: new Uint8Array(0) };
       } catch (error) {
-        throw error instanceof Problems ? error.problems : [exception(error)];
+        throw (error instanceof Problems ? error.problems : [exception(error)]).map(wellFormed);
       }
     },
     process(config, _prepared, input) {
@@ -155,7 +155,7 @@ export function world(own, { name, version, description, typed = [] }) {
         if (ready?.of !== config) ready = { of: config, ...configure(own, config) };
         return process(own, ready, input);
       } catch (error) {
-        throw { message: error instanceof Problems ? error.message : exception(error) };
+        throw { message: wellFormed(error instanceof Problems ? error.message : exception(error)) };
       }
     },
   };

@@ -23,6 +23,9 @@ export class Problems extends Error {
   }
 }
 
+/** A text for the host, which takes no half of a character: where one is cut, there is a replacement character. */
+export const wellFormed = (text) => String(text).toWellFormed();
+
 export function wrongType(value) {
   const error = new TypeError(told(value));
   error.of = value;

@@ -1,7 +1,7 @@
 // The log, reference data, and what a component lacks.
 
 import { Reader } from "./columns.js";
-import { exception, told } from "./errors.js";
+import { exception, told, wellFormed } from "./errors.js";
 import { bytesOf, texts } from "./values.js";
 
 /** What the component gives: functions of the contract. Tests play its part. */
@@ -36,7 +36,7 @@ export function alone() {
   };
 }
 
-const line = (level) => (message) => host.log.write(level, String(message));
+const line = (level) => (message) => host.log.write(level, wellFormed(message));
 
 export const log = {
   debug: line("debug"),
@@ -44,7 +44,7 @@ export const log = {
   warn: line("warn"),
   error: line("error"),
   unreadable(column, values = 1) {
-    host.log.unreadable(column, values);
+    host.log.unreadable(wellFormed(column), values);
   },
 };
 

@@ -1,7 +1,7 @@
 // Rows and batches: what a plugin reads and sets.
 
 import { find } from "./columns.js";
-import { Refusal, reject, told } from "./errors.js";
+import { Refusal, reject, told, wellFormed } from "./errors.js";
 
 /** What becomes of a row. */
 export class Made {
@@ -219,4 +219,6 @@ export class Batch {
   }
 }
 
-export const rejection = (row, { code, message, column }) => ({ row, code, message, column });
+export const rejection = (row, { code, message, column }) => {
+  return { row, code, message: wellFormed(message), column: column == null ? null : wellFormed(column) };
+};

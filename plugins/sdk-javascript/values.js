@@ -3,7 +3,7 @@
 // Halves have a sign, whatever they are of: the engine takes none above 2 ** 31.
 
 import { Decimal } from "./decimal.js";
-import { wrongType } from "./errors.js";
+import { told, wrongType } from "./errors.js";
 
 const HIGH = 4_294_967_296;
 
@@ -33,7 +33,12 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 
 export function bytesOf(value) {
   if (typeof value !== "string") throw wrongType(value);
-  return NOT_ASCII.test(value) ? unescape(encodeURIComponent(value)) : value;
+  if (!NOT_ASCII.test(value)) return value;
+  try {
+    return unescape(encodeURIComponent(value));
+  } catch {
+    throw new RangeError(`${told(value)} is cut within a character`);
+  }
 }
 
 function textOf(bytes) {

@@ -12,7 +12,7 @@ pub(crate) const JAVASCRIPT: Language = Language {
     about: r#"{"name": "orders", "version": "1.2.3", "description": "What the SDK can", "type": "module"}"#,
     unit: &["node", "--test"],
     hostile: r#"
-import { log, plugin } from "./sdk/clickmill-plugin.js";
+import { log, plugin, reject } from "./sdk/clickmill-plugin.js";
 
 const deeper = () => deeper() + 1;
 
@@ -30,6 +30,10 @@ export default plugin({
     if (what === "print") console.log("printed");
     if (what === "exit") process.exit(1);
     if (what === "return") return { what: "lost" };
+    if (what === "half") {
+      console.log("😀"[0]);
+      throw reject("half", `a ${"😀"[0]} b`);
+    }
     row.set("what", what.toUpperCase());
   },
 });

@@ -15,7 +15,7 @@ pub(crate) const PYTHON: Language = Language {
 import sys
 import time
 
-from clickmill_plugin import DataType, Row, log, plugin
+from clickmill_plugin import DataType, Row, log, plugin, reject
 
 
 def deeper():
@@ -47,6 +47,9 @@ def hostile(row: Row) -> None:
         sys.exit(1)
     if what == "return":
         return {"what": "lost"}
+    if what == "half":
+        print("\ud800")
+        raise reject("half", "a \ud800 b")
     row["what"] = what.upper()
 "#,
 };

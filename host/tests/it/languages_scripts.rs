@@ -284,22 +284,24 @@ impl Language {
 
     /// Whatever a row makes the plugin do, the others go on.
     pub(crate) fn loses_no_other_row(&self, test: &str) {
-        let misdeeds =
-            ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit", "return"];
+        let misdeeds = [
+            "loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit", "return",
+            "half",
+        ];
         let rows: Vec<&str> = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]).collect();
         let Some((scratch, letters)) = self.letters(test, &rows) else { return };
         let rows = scratch
             .query("SELECT what, COUNT(*) AS rows FROM languages.rows GROUP BY 1 ORDER BY 1");
         let rows: Vec<String> =
             rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
-        assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 9", "\"PRINT\" 1"]);
+        assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 10", "\"PRINT\" 1"]);
         let [plugin, _] = self.files;
         let own = |at: usize| {
             assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
             let message = letters[at]["message"].as_str().unwrap();
             assert!(message.contains(&format!("({plugin}, line ")), "{message}");
         };
-        assert_eq!(letters.len(), 7, "{letters:#?}");
+        assert_eq!(letters.len(), 8, "{letters:#?}");
         for at in [0, 1] {
             let code = letters[at]["code"].as_str().unwrap();
             assert!(code.starts_with("plugin_") || code == "exception", "{letters:#?}");
@@ -310,6 +312,8 @@ impl Language {
         // What a function returns is no row.
         assert_eq!(letters[6]["code"], "exception", "{letters:#?}");
         assert!(letters[6]["message"].as_str().unwrap().contains("would be lost"), "{letters:#?}");
+        // Half a character ends no call: what is told has a replacement character.
+        assert_eq!(letters[7], json!({"code": "half", "message": "a \u{fffd} b"}));
     }
 
     /// What a plugin over columns throws, there and where it says which columns it reads, is told with its file.

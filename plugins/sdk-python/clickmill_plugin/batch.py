@@ -8,7 +8,7 @@ from typing import Any
 
 from .columns import Reader, Root, find
 from .host import types
-from .row import reject
+from .row import reject, rejection
 from .values import WrongType, instant
 
 # These can be walked too, by their letters, bytes or keys, which are nobody's rows.
@@ -58,8 +58,7 @@ class Batch:
 
     def reject(self, row: int, code: str, message: str, column: str | None = None) -> None:
         """Refuses a row: see `clickmill_plugin.reject`."""
-        refusal = reject(code, message, column)
-        self._output.rejections.append(types.Rejection(row, refusal.code, message, column))
+        self._output.rejections.append(rejection(row, reject(code, message, column)))
 
     def filter_out(self, row: int) -> None:
         """Filters a row out: counted, not dead-lettered."""

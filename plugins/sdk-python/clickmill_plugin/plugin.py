@@ -16,8 +16,9 @@ from .batch import Batch
 from .columns import readers, roots
 from .config import NoConfig, Problems
 from .host import DataType, Err, types
-from .row import Refusal, Row
+from .row import Refusal, Row, rejection
 from .sandbox import alone, bereft
+from .values import well_formed
 
 # A type, or a type in a list: `[DataType.TEXT]` is a column of lists.
 ColumnType = Union[DataType, list[DataType]]
@@ -201,8 +202,7 @@ def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch)
             became = row._end(refusal)
         for values, dropped, refusal in became:
             if refusal is not None:
-                rejection = types.Rejection(count, refusal.code, refusal.message, refusal.column)
-                output.rejections.append(rejection)
+                output.rejections.append(rejection(count, refusal))
             elif dropped:
                 output.dropped.append(count)
             for path, root in own:
@@ -246,9 +246,9 @@ def world(module: Any, name: str, version: str, description: str) -> type:
             try:
                 _, needs = own.configured(config)
             except Problems as error:
-                raise Err(error.problems)
+                raise Err([well_formed(problem) for problem in error.problems])
             except BaseException as error:
-                raise Err([told(error)])
+                raise Err([well_formed(told(error))])
             return types.Configured(needs, b"")
 
         def process(self, config, prepared, input):
@@ -261,8 +261,8 @@ def world(module: Any, name: str, version: str, description: str) -> type:
                     ready[config] = own.configured(config)
                 return process(own, *ready[config], input)
             except Problems as error:
-                raise Err(types.Fault("; ".join(error.problems)))
+                raise Err(types.Fault(well_formed("; ".join(error.problems))))
             except BaseException as error:
-                raise Err(types.Fault(told(error)))
+                raise Err(types.Fault(well_formed(told(error))))
 
     return WitWorld

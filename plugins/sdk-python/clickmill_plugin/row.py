@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from .columns import Reader, Root, find
-from .host import DataType
-from .values import WrongType, instant
+from .host import DataType, types
+from .values import WrongType, instant, well_formed
 
 _CODE = re.compile("[a-z0-9_]{1,64}")
 
@@ -32,6 +32,12 @@ def reject(code: str, message: str, column: str | None = None) -> Refusal:
     if not _CODE.fullmatch(code) or code.startswith("plugin_"):
         raise ValueError(f"`{code}` is no code: 1 to 64 of a-z, 0-9 and `_`, not `plugin_…`")
     return Refusal(code, message, column)
+
+
+def rejection(row: int, refusal: Refusal) -> types.Rejection:
+    """A refusal as the contract has it."""
+    column = None if refusal.column is None else well_formed(refusal.column)
+    return types.Rejection(row, refusal.code, well_formed(refusal.message), column)
 
 
 class Row:

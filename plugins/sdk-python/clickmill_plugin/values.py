@@ -43,6 +43,17 @@ def _told(value) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
+def well_formed(text: object) -> str:
+    """A text for the host, which takes no half of a character, such as JSON may have: there is a replacement character
+    in its place."""
+    text = str(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+    return text
+
+
 def _boolean(value):
     if value is True or value is False:
         return int(value)
