@@ -178,10 +178,41 @@ static cm_text format(const char *format, va_list arguments) {
 #define FORMAT(text, from) va_list arguments; va_start(arguments, from); cm_text text = format(from, arguments); va_end(arguments)
 
 cm_text cm_format(const char *form, ...) { FORMAT(text, form); return text; }
-void cm_log_debug(const char *form, ...) { FORMAT(text, form); host_log(0, text.bytes, text.length); }
-void cm_log_info(const char *form, ...) { FORMAT(text, form); host_log(1, text.bytes, text.length); }
-void cm_log_warn(const char *form, ...) { FORMAT(text, form); host_log(2, text.bytes, text.length); }
-void cm_log_error(const char *form, ...) { FORMAT(text, form); host_log(3, text.bytes, text.length); }
+
+// The bytes of the character of UTF-8 that begins there; 0 where none does.
+static uint32_t character_at(const char *text, uint32_t left) {
+  const unsigned char *at = (const unsigned char *)text, c = *at;
+  uint32_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+  unsigned char least = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, most = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+  if (length > left) return 0;
+  for (uint32_t i = 1; i < length; i++, least = 0x80, most = 0xbf)
+    if (at[i] < least || at[i] > most) return 0;
+  return length;
+}
+
+// What is told is UTF-8, or the host refuses the call: where a character is cut, there is a replacement character.
+static cm_text well_formed(cm_text text) {
+  static const char replacement[] = "\xef\xbf\xbd";
+  char *made = cm_alloc(text.length * (sizeof(replacement) - 1) + 1), *to = made;
+  for (uint32_t at = 0; at < text.length;) {
+    uint32_t length = character_at(text.bytes + at, text.length - at), bytes = length ? length : sizeof(replacement) - 1;
+    memcpy(to, length ? text.bytes + at : replacement, bytes);
+    to += bytes;
+    at += length ? length : 1;
+  }
+  *to = 0;
+  return (cm_text){made, to - made};
+}
+
+static void tell(uint32_t level, cm_text text) {
+  text = well_formed(text);
+  host_log(level, text.bytes, text.length);
+}
+
+void cm_log_debug(const char *form, ...) { FORMAT(text, form); tell(0, text); }
+void cm_log_info(const char *form, ...) { FORMAT(text, form); tell(1, text); }
+void cm_log_warn(const char *form, ...) { FORMAT(text, form); tell(2, text); }
+void cm_log_error(const char *form, ...) { FORMAT(text, form); tell(3, text); }
 
 // Where the plugin is that is at fault; nowhere while the file is null.
 typedef struct { const char *file; int line; } place;
@@ -195,7 +226,7 @@ _Noreturn void cm_fail(const char *form, ...) {
     const char *slash = strrchr(place_now.file, '/');
     text = cm_format("%.*s (%s, line %d)", (int)text.length, text.bytes, slash ? slash + 1 : place_now.file, place_now.line);
   }
-  host_log(3, text.bytes, text.length);
+  tell(3, text);
   __builtin_trap();
 }
 void cm_unreadable(const char *column, uint32_t values) { host_unreadable(column, strlen(column), values); }
@@ -291,7 +322,7 @@ static cm_config config_of(const char *bytes, uint32_t length, const column_spec
 }
 
 cm_value cm_config_value(const cm_config *config) { return config->value; }
-void cm_problem(cm_config *config, const char *form, ...) { FORMAT(text, form); PUSH(&config->problems, cm_text, text); }
+void cm_problem(cm_config *config, const char *form, ...) { FORMAT(text, form); PUSH(&config->problems, cm_text, well_formed(text)); }
 static cm_text joined(const cm_text *problems, uint32_t count) {
   cm_text all = cm_str("");
   for (uint32_t i = 0; i < count; i++) all = cm_format("%s%s%s", all.bytes, i ? "; " : "", problems[i].bytes);
@@ -730,7 +761,7 @@ void cm_set_text(cm_row *row, const char *path, cm_text text) { cm_set(row, path
 void cm_reject(cm_row *row, const char *code, const char *column, const char *form, ...) {
   FORMAT(text, form);
   row->now.refused = true;
-  row->now.rejection = (rejection){.code = cm_format("%s", code), .message = text};
+  row->now.rejection = (rejection){.code = cm_format("%s", code), .message = well_formed(text)};
   if (column) {
     row->now.rejection.column.is_there = 1;
     row->now.rejection.column.value = cm_format("%s", column);

@@ -181,6 +181,12 @@ static void row(cm_row *row) {
   if (!strcmp(word, "unread")) what = cm_get_text(row, "wath");
   if (!strcmp(word, "another read")) cm_get_int64(row, "what", &number);
   if (!strcmp(word, "fail")) cm_fail("as asked");
+  if (!strcmp(word, "cut fail")) cm_fail("%.1s", "\xc3\xa4");
+  if (!strcmp(word, "cut line")) cm_log_info("%.1s", "\xc3\xa4");
+  if (!strcmp(word, "cut message")) {
+    cm_reject(row, "cut", "what", "%.1s", "\xc3\xa4");
+    return;
+  }
   if (!strcmp(word, "exit")) exit(1);
   if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
     cm_reject(row, "no_file", "what", "no file");
@@ -226,6 +232,9 @@ const C_CASES: &str = r#"{
     {"input": {"what": "another type"}, "rejected": "plugin_trap"},
     {"input": {"what": "unread"}, "rejected": "plugin_trap"},
     {"input": {"what": "another read"}, "rejected": "plugin_trap"},
+    {"input": {"what": "cut fail"}, "rejected": "plugin_trap"},
+    {"input": {"what": "cut line"}, "output": {"what": "cut line"}},
+    {"input": {"what": "cut message"}, "rejected": "cut"},
     {"input": {"what": "exit"}, "rejected": "plugin_trap"},
     {"input": {"what": "file"}, "rejected": "no_file"},
     {"input": {"what": "variable"}, "output": {"what": "path"}},
