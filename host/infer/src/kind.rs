@@ -213,7 +213,11 @@ fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
     } else if seen.fraction_digits == 0 {
         (Kind::Decimal, "more digits than 64 bits have room for".to_owned())
     } else {
-        (Kind::Decimal, format!("exact, at most {} digits behind the point", seen.fraction_digits))
+        let digits = match seen.fraction_digits {
+            1 => "1 digit".to_owned(),
+            digits => format!("{digits} digits"),
+        };
+        (Kind::Decimal, format!("exact, at most {digits} behind the point"))
     })
 }
 

@@ -78,7 +78,11 @@ pub(crate) fn rules(columns: &[(String, &Column<'_>)], unknown: &str, this_year:
         {
             about(path);
             let values = inline(distinct.keys().map(|value| quoted(value)));
-            proposed.push(format!("# {of} were of {} kinds; another may come.", distinct.len()));
+            let kinds = match distinct.len() {
+                1 => "one kind".to_owned(),
+                kinds => format!("{kinds} kinds"),
+            };
+            proposed.push(format!("# {of} were of {kinds}; another may come."));
             proposed.push(format!("# {{ enum = {{ column = {name}, values = {values} }} }},"));
         }
     }

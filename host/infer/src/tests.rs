@@ -118,6 +118,15 @@ fn of_numbers_with_many_digits_no_range_is_proposed() {
 }
 
 #[test]
+fn what_there_is_one_of_is_told_so() {
+    let pipeline = pipeline_of_column("height", &["1.5"; 50]);
+    for told in ["at most 1 digit behind the point", "50 values were of one kind; another may come"]
+    {
+        assert!(pipeline.contains(told), "{told}: {pipeline}");
+    }
+}
+
+#[test]
 fn why_truth_values_are_text_is_said() {
     let seen = |values: [&str; 2]| pipeline_of_column("gender", &values);
     for values in [["f", "f"], ["yes", "true"]] {
