@@ -173,7 +173,7 @@ impl Loaded {
         let mut store = store(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
         store.set_hostcall_fuel(output_bytes);
         let deadline = store.data().deadline;
-        let answer = set_fuel(&mut store, fuel).and_then(|()| {
+        let answer = set_fuel(&mut store, self.pre.component(), fuel).and_then(|()| {
             until(deadline, async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
                 let func = instance

@@ -182,7 +182,7 @@ impl StageWorker {
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
-        let answer = set_fuel(store, share.fuel).and_then(|()| {
+        let answer = set_fuel(store, self.stage.pre.component(), share.fuel).and_then(|()| {
             until(deadline, call(&self.stage, config, store, instance, (batch, given)))
         });
         let used = share.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
@@ -249,7 +249,7 @@ impl StageWorker {
         let deadline = spent().saturating_add(share.time);
         store.data_mut().next_call(HiddenValues::default(), deadline, 0);
         store.set_hostcall_fuel(limits.max_output_bytes);
-        let ended = set_fuel(store, fuel).and_then(|()| {
+        let ended = set_fuel(store, stage.pre.component(), fuel).and_then(|()| {
             let called = call(stage, &stage.rehearsal, store, instance, (batch, &given));
             until(deadline, called).map(drop)
         });
