@@ -8,6 +8,7 @@ const DEFAULT_MB: u64 = 4096;
 /// Bounds this process: beyond this, an allocation fails, which ends the process. The bound is on data,
 /// not on addresses, of which allocators reserve more than they use. Returns it in bytes.
 pub(super) fn bound() -> u64 {
+    leave_no_image();
     // What is no number was told to whoever asks.
     let named = clickmill_query::memory_mb().ok().flatten();
     let megabytes = named.unwrap_or_else(|| DEFAULT_MB.min(machine_mb() / 2).max(256));
@@ -18,6 +19,14 @@ pub(super) fn bound() -> u64 {
     // Where the system refuses, the engine's own accounts still hold.
     let _ = setrlimit(Resource::Data, Rlimit { current: Some(bytes), ..before });
     bytes
+}
+
+/// Has the system write no image of the memory where the process ends so: it has the rows of visitors in it, and
+/// whoever may ask decides how often that is.
+fn leave_no_image() {
+    let before = getrlimit(Resource::Core);
+    // Less is always allowed.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..before });
 }
 
 /// The machine's memory in MiB, or what its container may have.
@@ -32,4 +41,17 @@ fn machine_mb() -> u64 {
     let limits = limits.iter().filter_map(|path| std::fs::read_to_string(path).ok());
     let limits = limits.filter_map(|text| text.trim().parse::<u64>().ok());
     limits.map(|bytes| bytes >> 20).fold(machine, u64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_ended_leaves_no_image_of_its_memory() {
+        let before = getrlimit(Resource::Core);
+        setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before }).unwrap();
+        leave_no_image();
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+    }
 }
