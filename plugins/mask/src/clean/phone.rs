@@ -120,7 +120,7 @@ fn numbers(
 }
 
 /// How many bytes of this text, which is right behind a number, are its extension: `x12`, ` ext. 12`.
-fn extension(after: &[u8]) -> usize {
+pub(super) fn extension(after: &[u8]) -> usize {
     /// Longer ones are numbers of another kind.
     const MAX_DIGITS: usize = 6;
     let spaces = after.iter().take(1).take_while(|b| matches!(b, b' ' | b'+' | b',')).count();

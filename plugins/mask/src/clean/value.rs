@@ -11,6 +11,7 @@
 //! - A phone number: 5 digits or more.
 
 use super::names::Holds;
+use super::phone::extension;
 use super::span::Mark;
 use super::view::View;
 
@@ -175,19 +176,25 @@ fn is_six_digits(token: &[u8]) -> bool {
 
 fn phone(value: &[u8]) -> usize {
     let (mut end, mut digits) = (0, 0);
-    let mut before = b' ';
+    // Where a number ends behind which a word may begin that is none of it: `030 123456 (2nd)`.
+    let mut before = 0;
     for (at, byte) in value.iter().enumerate() {
         match byte {
             b'0'..=b'9' => {
                 digits += 1;
                 end = at + 1;
             }
-            b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'/' => {}
-            // More than a phone number: a word, an address, a name.
-            _ if byte.is_ascii_alphabetic() && before != b' ' || *byte == b'@' => return 0,
+            // In a form, a `+` is a space.
+            b' ' | b'(' | b'+' => before = if digits >= 5 { end } else { 0 },
+            b')' | b'-' | b'.' | b'/' => {}
+            // More than a phone number: an address, a word, a name.
+            b'@' => return 0,
+            _ if byte.is_ascii_alphabetic() => {
+                let more = extension(&value[end..]);
+                return if digits >= 5 && more > 0 { end + more } else { before };
+            }
             _ => break,
         }
-        before = *byte;
     }
     if digits >= 5 { end } else { 0 }
 }
@@ -208,6 +215,24 @@ mod tests {
             ("Authorization: Basic authentication", "Authorization: Basic authentication"),
             ("Authorization: Basic required", "Authorization: Basic required"),
             ("Authorization: Basic", "Authorization: Basic"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_phone_number_behind_it_does_not_keep_it() {
+        check_clean(&[
+            ("tel=01701234567 (retry)", "tel=[phone] (retry)"),
+            ("tel=01701234567(2nd)", "tel=[phone](2nd)"),
+            ("phone=6012345678+mobile&a=b", "phone=[phone]+mobile&a=b"),
+            ("phone=6012345678+(mobile)", "phone=[phone]+(mobile)"),
+            (r#"{"phone":"01701234567 (home)"}"#, r#"{"phone":"[phone] (home)"}"#),
+            ("tel=01701234567 (2nd)", "tel=[phone] (2nd)"),
+            (r#"{"tel":"01701234567 -home"}"#, r#"{"tel":"[phone] -home"}"#),
+            ("phone=4155552671x12&a=b", "phone=[phone]&a=b"),
+            (r#"{"phone":"4155552671 ext. 12"}"#, r#"{"phone":"[phone]"}"#),
+            ("tel=01701234567x", "tel=01701234567x"),
+            ("tel=12345-shop", "tel=12345-shop"),
+            ("tel=12345.example", "tel=12345.example"),
         ]);
     }
 }
