@@ -41,13 +41,14 @@ impl Open {
 
     /// Takes note of a scalar. Where it names a value that was there before, that is handed out again.
     fn note(&mut self, text: &[u8], part: Option<Part>, scalar: Scalar) -> Option<Scalar> {
-        match part? {
+        let part = part?;
+        match part {
             Part::Value => {
                 self.value = Some(scalar);
                 None
             }
-            Part::Name if scalar.is_text => {
-                let holds = pair::holds(&text[scalar.start..scalar.end])?;
+            Part::Name | Part::Type if scalar.is_text => {
+                let holds = pair::holds(&text[scalar.start..scalar.end], part)?;
                 // Of several names that of a password counts. So a value is handed out again twice at most.
                 let is_news =
                     self.told.is_none_or(|told| !told.is_password() && holds.is_password());
@@ -58,7 +59,7 @@ impl Open {
                 let value = self.value.filter(|value| value.holds.is_none())?;
                 Some(Scalar { holds: self.told, ..value })
             }
-            Part::Name => None,
+            Part::Name | Part::Type => None,
         }
     }
 }

@@ -10,20 +10,24 @@ use super::view::View;
 /// How far from the sign of a value its name is looked for, and behind it. It bounds the time.
 const NEAR: usize = 128;
 
-/// The keys of names.
-const NAMES: &[&[u8]] = &[b"name", b"key", b"field", b"id"];
+/// The keys of names; by the last two, what checks the fields of a form tells which one is bad.
+const NAMES: &[&[u8]] = &[b"name", b"key", b"field", b"id", b"path", b"param"];
 
-/// What a key says of its value: that it is a name, or that it has one.
+/// The key of types. A field's may be `password`; others are of devices, say: `{"type":"mobile","value":48213}`.
+const TYPE: &[u8] = b"type";
+
+/// What a key says of its value: that it is a name, that it is a type, or that it has one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Part {
     Name,
+    Type,
     Value,
 }
 
 impl Part {
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         // Most keys are another's.
-        if !matches!(key.last()? | 0x20, b'd' | b'e' | b'l' | b'y') {
+        if !matches!(key.last()? | 0x20, b'd' | b'e' | b'h' | b'l' | b'm' | b'y') {
             return None;
         }
         let key = key.trim_ascii_start();
@@ -32,17 +36,23 @@ impl Part {
         let is_one_of = |names: &[&[u8]]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
         if is_one_of(NAMES) {
             Some(Self::Name)
+        } else if is_one_of(&[TYPE]) {
+            Some(Self::Type)
         } else {
             is_one_of(&[b"value", b"val"]).then_some(Self::Value)
         }
     }
 }
 
-/// What a value has that goes by this name. One of several words is a title: `Ski pass`, `Forgot password`.
-pub(super) fn holds(name: &[u8]) -> Option<Holds> {
+/// What a value has that goes by this name, or is of this type. One of several words is a title: `Ski pass`,
+/// `Forgot password`.
+pub(super) fn holds(name: &[u8], part: Part) -> Option<Holds> {
     let is_word = !name.iter().any(u8::is_ascii_whitespace) && names::may_tell(name);
     let holds = if is_word { names::holds(name) } else { None };
-    holds.filter(|holds| holds.tells_of_another())
+    holds.filter(|holds| match part {
+        Part::Type => *holds == Holds::Secret,
+        Part::Name | Part::Value => holds.tells_of_another(),
+    })
 }
 
 /// What the value has behind the sign at this place, if its key, `key`, leaves that to another.
@@ -68,9 +78,7 @@ pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
 
 /// What the name says that is given behind this sign, if one is.
 fn named(text: View<'_>, sign: usize) -> Option<Holds> {
-    if !is_behind_name(&text.bytes()[..assigned::without_spaces(text, sign)]) {
-        return None;
-    }
+    let part = name_before(&text.bytes()[..assigned::without_spaces(text, sign)])?;
     let (quote, rest) = match &text.bytes()[assigned::value_start_of(text, sign)..] {
         [quote @ (b'"' | b'\''), rest @ ..] => (Some(*quote), rest),
         rest => (None, rest),
@@ -87,19 +95,24 @@ fn named(text: View<'_>, sign: usize) -> Option<Holds> {
         // `name: secret garden`
         None => text.bytes()[sign] == b'=' || next != Some(b' '),
     };
-    if is_whole { holds(&rest[..length]) } else { None }
+    if is_whole { holds(&rest[..length], part) } else { None }
 }
 
-/// Whether a text ends with a key of names, in quotes or not.
-fn is_behind_name(text: &[u8]) -> bool {
+/// What the key is, in quotes or not, that a text ends with: one of names or of types.
+fn name_before(text: &[u8]) -> Option<Part> {
     let text = text.strip_suffix(b"\"").or_else(|| text.strip_suffix(b"'")).unwrap_or(text);
     let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    NAMES.iter().any(|name| {
+    let ends_with = |name: &&[u8]| {
         let key = text.split_at_checked(text.len().wrapping_sub(name.len()));
         key.is_some_and(|(before, key)| {
             key.eq_ignore_ascii_case(name) && !before.last().is_some_and(is_of_key)
         })
-    })
+    };
+    if NAMES.iter().any(ends_with) {
+        Some(Part::Name)
+    } else {
+        ends_with(&TYPE).then_some(Part::Type)
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +172,22 @@ mod tests {
                 r#"<input id="session" value="[token]" name="password" key="n">"#,
             ),
             ("?name=password&value=hunter2&a=1", "?name=password&value=[token]&a=1"),
+            (
+                r#"<input value="hunter2" class="a" type="password">"#,
+                r#"<input value="[token]" class="a" type="password">"#,
+            ),
+            (
+                r#"{"type":"password","value":"a b","temporary":false}"#,
+                r#"{"type":"password","value":"[token]","temporary":false}"#,
+            ),
+            (
+                r#"{"type":"field","value":"hunter2","msg":"too short","path":"user.password"}"#,
+                r#"{"type":"field","value":"[token]","msg":"too short","path":"user.password"}"#,
+            ),
+            (
+                r#"422: [{"value":"x","msg":"bad","param":"password","location":"body"}"#,
+                r#"422: [{"value":"[token]","msg":"bad","param":"password","location":"body"}"#,
+            ),
             ("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: [token]\n"),
             (
                 "/a?d=%7B%22name%22%3A%22password%22%2C%22value%22%3A%22a%20b%22%7D&n=1",
@@ -185,6 +214,10 @@ mod tests {
             "name: secret garden, value: 12",
             "?key=price&value=12.50&id=4711",
             r#"{"name":"password","default_value":"x"}"#,
+            r#"{"type":"mobile","value":48213}"#,
+            r#"{"type":"pass","value":"12.50"}"#,
+            r#"<input type="text" value="password">"#,
+            r#"{"path":"/reset","value":"x"}"#,
         ] {
             check_clean(&[(text, text)]);
         }
