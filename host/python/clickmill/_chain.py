@@ -10,13 +10,14 @@ import os
 import re
 import threading
 import typing
+import weakref
 
 import pyarrow as pa
 
 from . import _wire
 from ._config import Settings
 from ._errors import ClickmillError, ProcessDied
-from ._process import Answered, Process
+from ._process import Answered, Process, abandon
 from ._wire import Frame, Kind
 
 #: What a record has. All but the payload may be missing, in a table and in dicts.
@@ -82,11 +83,13 @@ class Chain:
     """A pipeline file's chain, in a process of its own.
 
     It starts with the first records, and again where it has died. A record on which two processes have died becomes
-    a letter of the code ``host_crash``. Threads may share a chain: they wait for each other.
+    a letter of the code ``host_crash``. Threads may share a chain: they wait for each other. Where Python is forked,
+    the chain there starts a process of its own.
     """
 
-    _shared: typing.ClassVar[dict[tuple[int, Settings], Chain]] = {}
+    _shared: typing.ClassVar[dict[Settings, Chain]] = {}
     _sharing: typing.ClassVar[threading.Lock] = threading.Lock()
+    _all: typing.ClassVar[weakref.WeakSet[Chain]] = weakref.WeakSet()
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -94,13 +97,21 @@ class Chain:
         self._alone = threading.RLock()
         self._deaths = 0
         self._plugin_sets: dict[str, pa.Table] = {}
+        self._all.add(self)
 
     @classmethod
     def shared(cls, settings: Settings) -> Chain:
         """The chain that all threads of this process share."""
         with cls._sharing:
-            # A process that was forked has none of its own.
-            return cls._shared.setdefault((os.getpid(), settings), cls(settings))
+            return cls._shared.setdefault(settings, cls(settings))
+
+    @classmethod
+    def _forked(cls) -> None:
+        """Lets go of what is the parent's: its processes, and locks of threads that are not here."""
+        abandon()
+        cls._sharing = threading.Lock()
+        for chain in list(cls._all):
+            chain._process, chain._alone = None, threading.RLock()
 
     def __reduce__(self) -> tuple[type[Chain], tuple[Settings]]:
         return type(self), (self._settings,)
@@ -268,6 +279,9 @@ class Chain:
         }
         letters = pa.concat_tables([_wire.no_rows(process.letters), *(part.letters for part in parts)])
         return Answer(tables, letters, _sum([part.counts for part in parts]))
+
+
+os.register_at_fork(after_in_child=Chain._forked)
 
 
 def _table(process: Process, frame: Frame) -> tuple[str | None, pa.Table]:

@@ -187,6 +187,15 @@ class Process:
             self._child.wait()
 
 
+def abandon() -> None:
+    """Lets go of all processes, where this one was just forked: they and what is in their pipes are its parent's."""
+    for process in list(_running):
+        for pipe in (process._input, process._output, process._talk):
+            # Below its buffer, whose lock a thread of the parent may have held, and which is not to be written.
+            typing.cast(typing.Any, pipe).raw.close()
+    _running.clear()
+
+
 def _frames(spool: typing.IO[bytes]) -> typing.Iterator[Frame]:
     with spool:
         while frame := _wire.read(spool):

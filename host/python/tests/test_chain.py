@@ -163,6 +163,42 @@ def test_processes_that_die_at_random_change_nothing(live, fragile):
         is_same(list(chain.stream(live.messages[at : at + 60] for at in range(0, len(live.messages), 60))), live)
 
 
+#: Answers where it was forked as well, while the chain of its parent ends.
+FORKS = """
+import os, sys, clickmill
+
+def answer(chain, record):
+    (letter,) = chain([record]).letters.column("payloadString").to_pylist()
+    assert letter == record, letter
+    return str(chain.pid)
+
+chain = clickmill.chain(sys.argv[1])
+own = answer(chain, "of the parent")
+(said, says), (waits, goes_on) = os.pipe(), os.pipe()
+if not os.fork():
+    os.close(goes_on)
+    os.write(says, answer(chain, "of the child").encode())
+    os.close(says)
+    os.read(waits, 1)
+    os._exit(0)
+os.close(says)
+child = os.read(said, 100).decode()
+assert child not in ("", own), child
+assert answer(chain, "of the parent") == own
+ended = chain._process._child
+chain.close()
+os.close(goes_on)
+assert os.wait()[1] == 0
+# By the end of its input, which the child holds no more: none had to kill it.
+assert ended.returncode == 0, ended.returncode
+"""
+
+
+def test_where_python_is_forked_the_chain_is_in_another_process_and_that_of_the_parent_is_left_alone():
+    done = subprocess.run([sys.executable, "-c", FORKS, MESSAGES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_errors_say_the_same_as_the_command_line(tmp_path):
     file = tmp_path / "broken.toml"
     file.write_text(pathlib.Path(MESSAGES).read_text().replace("[[plugin]]", "[[plugins]]", 1))
