@@ -385,6 +385,9 @@ def record_batches(
     if isinstance(records, pa.RecordBatch):
         records = pa.Table.from_batches([records])
     if not isinstance(records, pa.Table):
+        if isinstance(records, (bytes, bytearray, str, dict)):
+            # Its letters, numbers or keys would be the records.
+            raise ClickmillError("one record is given, wanted several", hint="put it into a list")
         rows = [record if isinstance(record, dict) else {"payload": record} for record in records]
         names = {name for row in rows for name in row} or {"payload"}
         _known(names)
@@ -408,14 +411,14 @@ def record_batches(
     given = {name: records.column(name) for name in records.column_names}
     number = records.num_rows
     given.setdefault("source", pa.repeat(source, number))
-    given.setdefault("ingest_time", pa.repeat(pa.array([time], _TIME)[0], number))
+    given.setdefault("ingest_time", pa.repeat(_column([time], RECORDS.field("ingest_time"))[0], number))
     given.setdefault("publish_time", given["ingest_time"])
     given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
     if "payload" not in given:
         raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
     # Dictionaries, views and the like become plain columns.
     plain = {
-        name: column if name in _AS_THEY_ARE else column.cast(RECORDS.field(name).type)
+        name: column if name in _AS_THEY_ARE else _fit(name, column.cast, RECORDS.field(name).type)
         for name, column in given.items()
     }
     table = pa.table(plain).combine_chunks()
@@ -423,19 +426,32 @@ def record_batches(
 
 
 def _known(names: typing.Iterable[str]) -> None:
+    names = list(names)
     unknown = [f"`{name}`" for name in names if name not in RECORDS.names]
     if unknown:
         raise ClickmillError(
             f"records have no column {', '.join(unknown)}", hint=f"their columns are {', '.join(RECORDS.names)}"
         )
+    for name in {name for name in names if names.count(name) > 1}:
+        raise ClickmillError(f"records have several columns `{name}`")
 
 
 def _column(values: list[typing.Any], field: pa.Field) -> pa.Array:
     if field.name == "payload":
-        values = [value.encode() if isinstance(value, str) else value for value in values]
+        values = [_fit(field.name, value.encode) if isinstance(value, str) else value for value in values]
     if field.name == "attributes":
         values = [list(value.items()) if isinstance(value, dict) else value for value in values]
-    return pa.array(values, field.type)
+    return _fit(field.name, pa.array, values, field.type)
+
+
+def _fit(name: str, make: typing.Callable[..., typing.Any], *of: typing.Any) -> typing.Any:
+    """What is made of the values of a column, which may be of types that it does not take."""
+    try:
+        return make(*of)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ClickmillError(
+            f"records have values in column `{name}` that are not {RECORDS.field(name).type}", causes=[str(error)]
+        ) from error
 
 
 def _sum(all_counts: list[dict[str, typing.Any]]) -> dict[str, typing.Any]:

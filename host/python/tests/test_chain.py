@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
+from clickmill._chain import record_batches
 from clickmill._config import Settings, read
 from conftest import HERE, MESSAGES, PIPELINES, POISON, lines, run
 
@@ -246,6 +247,36 @@ def test_wrong_columns_are_told_by_name(live):
         with pytest.raises(clickmill.ClickmillError, match="`payload`"):
             chain(pa.table({"source": ["a"]}))
         assert chain(live.messages[:1]).counts["rows_in"] == 1
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([17], "`payload`"),
+        (["\ud800"], "`payload`"),
+        (pa.table({"payload": [17]}), "`payload`"),
+        (pa.table([[b"{}"], [b"{}"]], names=["payload", "payload"]), "several columns `payload`"),
+        ([{"payload": b"{}", "message_id": 17}], "`message_id`"),
+        ([{"payload": b"{}", "publish_time": "today"}], "`publish_time`"),
+        ([{"payload": b"{}", "publish_time": 2**70}], "`publish_time`"),
+        ([{"payload": b"{}", "attributes": {"a": 1}}], "`attributes`"),
+        ([{"payload": b"{}", "attributes": "a"}], "`attributes`"),
+        # One, whose letters or keys are several.
+        (b"{}", "one record"),
+        ("{}", "one record"),
+        ({"payload": b"{}"}, "one record"),
+    ],
+)
+def test_values_of_other_types_are_told_with_their_column(records, said):
+    with pytest.raises(clickmill.ClickmillError, match=said) as raised:
+        record_batches(records)
+    assert raised.value.exit_code == 2
+
+
+def test_an_ingest_time_that_is_none_is_told():
+    for ingest_time in ("today", 2**70):
+        with pytest.raises(clickmill.ClickmillError, match="`ingest_time`"):
+            record_batches([b"{}"], ingest_time=ingest_time)
 
 
 def test_secrets_may_be_in_a_file_and_are_never_in_what_is_sent(tmp_path, live, monkeypatch):
