@@ -16,6 +16,13 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 #: Where pipelines are that come with clickmill, and the folder of that, beside the executable's own.
 _PIPELINES = "host/pipelines"
 _SHARE = "share/clickmill"
+#: Sections that are read here, and their settings that are texts.
+_TEXTS = {
+    "source": ("kind", "uri", "subscription"),
+    "sink": ("kind", "project", "table"),
+    "dead_letter": ("table",),
+    "swap": (),
+}
 #: For so many milliseconds memory that is free stays the process's own, so that frames do not have their pages made
 #: anew and cleared each time.
 _KEEPS_MEMORY = {"MIMALLOC_PURGE_DELAY": "1000"}
@@ -48,8 +55,8 @@ class Settings:
 
 def _variables(file: str) -> dict[str, str]:
     try:
-        lines = pathlib.Path(file).read_text().splitlines()
-    except OSError as error:
+        lines = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
         raise ClickmillError(
             f"cannot read `{file}`, the file of secrets", causes=[str(error)], exit_code=3
         ) from error
@@ -72,7 +79,7 @@ def pipeline_file(pipeline: str) -> pathlib.Path:
         return given
     shares = [os.environ.get("CLICKMILL_SHARE"), executable().resolve().parent.parent / _SHARE]
     for share in shares:
-        if share and (found := pathlib.Path(share) / _PIPELINES / given.with_suffix(".toml").name).is_file():
+        if share and (found := pathlib.Path(share) / _PIPELINES / f"{given.stem}.toml").is_file():
             return found
     raise ClickmillError(f"cannot read pipeline file `{pipeline}`", causes=["No such file or directory (os error 2)"])
 
@@ -91,7 +98,28 @@ def read(settings: Settings) -> dict[str, typing.Any]:
         raise ClickmillError(f"pipeline file `{file}` is not TOML: {where}: {why}") from error
     for assignment in settings.set:
         _set(sections, assignment)
-    return _filled(sections)
+    filled = _filled(sections)
+    _check(file, filled)
+    return filled
+
+
+def _check(file: pathlib.Path, sections: dict[str, typing.Any]) -> None:
+    """Refuses settings of other types than those for which they are taken here."""
+
+    def check(setting: str, fits: bool, wanted: str) -> None:
+        # Without the value, which may be a secret.
+        if not fits:
+            raise ClickmillError(f"pipeline file `{file}`: `{setting}` is not {wanted}")
+
+    for name, keys in _TEXTS.items():
+        section = sections.get(name, {})
+        check(name, isinstance(section, dict), "a section")
+        for key in keys:
+            check(f"{name}.{key}", isinstance(section.get(key, ""), str), "a text")
+    routes = sections.get("sink", {}).get("route", [])
+    is_list = isinstance(routes, list) and all(isinstance(route, dict) for route in routes)
+    fits = is_list and all(isinstance(route.get("table"), str) for route in routes)
+    check("sink.route", fits, "a list of sections with a `table` each")
 
 
 def _set(sections: dict[str, typing.Any], assignment: str) -> None:

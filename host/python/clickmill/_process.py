@@ -58,8 +58,10 @@ class Process:
                 # Ctrl-C is for the engine: it closes the pipe.
                 start_new_session=True,
             )
-        except OSError as error:
-            raise ClickmillError(f"cannot start `{command[0]}`", causes=[str(error)], exit_code=3) from error
+        # Of a null byte in an argument or a variable it is no error of the system's.
+        except (OSError, ValueError) as error:
+            code = 3 if isinstance(error, OSError) else 2
+            raise ClickmillError(f"cannot start `{command[0]}`", causes=[str(error)], exit_code=code) from error
         assert self._child.stdin and self._child.stdout and self._child.stderr
         self._input, self._output, self._talk = self._child.stdin, self._child.stdout, self._child.stderr
         self._said: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)

@@ -267,6 +267,7 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path, monkeypatch):
         ([MESSAGES, "--runner", "NoRunner"], "NoRunner"),
         ([MESSAGES, "--set", "source.rate"], "`--set source.rate`: wanted key=value"),
         ([MESSAGES, "--set", "source.kind=pubsub"], "has no `source.subscription`"),
+        ([MESSAGES, "--set", "source.kind=pubsub", "--set", "source.subscription=clicks"], "Beam refuses what"),
         (["nowhere.toml", "--runner", "DirectRunner"], "cannot read pipeline file `nowhere.toml`"),
     ],
 )

@@ -240,6 +240,33 @@ def test_files_that_are_no_pipeline_are_told_with_their_name(tmp_path):
         assert str(raised.value).startswith(said)
 
 
+@pytest.mark.parametrize("pipeline", ["", ".", "/", "a\0b"])
+def test_names_that_no_pipeline_has_are_told(pipeline):
+    with pytest.raises(clickmill.ClickmillError, match="cannot read pipeline file"):
+        read(Settings(pipeline))
+    with pytest.raises(clickmill.ClickmillError) as raised:
+        clickmill.chain(pipeline)([b"{}"])
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("source", "source=3"),
+        ("source.uri", "source.uri=[1]"),
+        ("sink", "sink=[]"),
+        ("sink.table", "sink.table=[1]"),
+        ("sink.route", "sink.route=1"),
+        ("sink.route", "sink.route=[{copy=true}]"),
+        ("swap", "swap=3"),
+        ("dead_letter", "dead_letter=3"),
+    ],
+)
+def test_settings_of_another_type_are_told_before_a_process_is_asked(setting, wrong):
+    with pytest.raises(clickmill.ClickmillError, match=f"`{setting}` is not "):
+        read(Settings(MESSAGES, (wrong,)))
+
+
 def test_wrong_columns_are_told_by_name(live):
     with clickmill.chain(MESSAGES) as chain:
         with pytest.raises(clickmill.ClickmillError, match="`colour`"):
@@ -287,10 +314,15 @@ def test_secrets_may_be_in_a_file_and_are_never_in_what_is_sent(tmp_path, live, 
     with clickmill.chain(MESSAGES, set=live.settings, secrets=secrets) as chain:
         assert key.encode() not in pickle.dumps(chain)
         is_same([chain(live.messages)], live)
-    secrets.write_text(f"{key}\n")
-    with pytest.raises(clickmill.ClickmillError, match="line 1") as raised:
-        clickmill.chain(MESSAGES, secrets=secrets)([b"{}"])
-    assert key not in str(raised.value)
+    for content, said in [
+        (key.encode(), "line 1"),
+        (f"CLICKMILL_MASK_KEY={key}".encode() + b"\xff", "cannot read"),
+        (f"CLICKMILL_MASK_KEY={key}\0".encode(), "cannot start"),
+    ]:
+        secrets.write_bytes(content)
+        with pytest.raises(clickmill.ClickmillError, match=said) as raised:
+            clickmill.chain(MESSAGES, secrets=secrets)([b"{}"])
+        assert key not in str(raised.value)
 
 
 def test_types_hold_and_lack_nowhere():

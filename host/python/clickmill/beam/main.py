@@ -102,7 +102,10 @@ def _run(parser: argparse.ArgumentParser, words: list[str]) -> None:
         parser.error(f"`{others[0]}` is not an option")
     settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
     with _pipeline(others) as pipeline:
-        build(pipeline, settings, output=given.output)
+        try:
+            build(pipeline, settings, output=given.output)
+        except ValueError as error:
+            raise ClickmillError(f"Beam refuses what `{file}` says", causes=[str(error)]) from error
 
 
 def _pipeline(options: list[str]) -> beam.Pipeline:
