@@ -135,6 +135,18 @@ def test_a_batch_runs_the_set_that_its_graph_was_made_with_and_a_stream_what_is_
     assert len(of_files(tmp_path / "stream/letters")) == 1
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_each_plugin_set_is_told_once_whatever_the_number_of_workers(tmp_path, streams):
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(TWO_WORKERS)))
+    came = pipeline | beam.Create([f"no {at}" for at in range(100)])
+    came.is_bounded = not streams
+    outputs = came | clickmill.beam.Transform(MESSAGES, max_rows=5, max_wait_secs=0)
+    outputs.plugin_sets | beam.Map(lambda row: ("sets", row)) | beam.ParDo(Write(tmp_path))
+    pipeline.run().wait_until_finish()
+    stages = [row["stage"] for row in of_files(tmp_path / "sets")]
+    assert sorted(stages) == ["enrich", "mask", "parse", "validate"]
+
+
 def test_dicts_without_ids_get_ids_that_no_other_batch_has(tmp_path):
     payloads = [{"payload": f"no {at}".encode(), "message_id": None} for at in range(100)]
     payloads += [{"payload": f"no {at}".encode()} for at in range(100, 200)]

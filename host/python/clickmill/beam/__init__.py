@@ -25,8 +25,10 @@ except ImportError as error:
     raise ImportError("clickmill.beam wants apache-beam: pip install 'clickmill[beam]'") from error
 
 import pyarrow as pa
+from apache_beam.coders import BooleanCoder
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.metrics import Metrics
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.util import GroupIntoBatches
 
 from .._chain import Answer, Chain, micros, now, pinned, record_batches
@@ -50,7 +52,7 @@ class Outputs(typing.NamedTuple):
     rows: beam.PCollection[typing.Any]
     #: Rejected records, as rows of the dead-letter table.
     letters: beam.PCollection[typing.Any]
-    #: What the plugin sets of the rows are made of, as rows of the table ``plugin_sets``; once from each worker.
+    #: What the plugin sets of the rows are made of, as rows of the table ``plugin_sets``; each set once in a window.
     plugin_sets: beam.PCollection[typing.Any]
     #: Rows of each table by its name, those of ``[[sink.route]]`` too.
     tables: dict[str, beam.PCollection[typing.Any]]
@@ -136,15 +138,24 @@ class Transform(beam.PTransform[typing.Any, typing.Any]):
         answers = work | "Chain" >> beam.ParDo(_Exec(settings, self._max_rows))
 
         def of(kind: str, label: str) -> beam.PCollection[typing.Any]:
-            taken = answers | f"{label}" >> beam.ParDo(_Of(kind))
+            return answers | f"{label}" >> beam.ParDo(_Of(kind))
+
+        def given(taken: beam.PCollection[typing.Any], label: str) -> beam.PCollection[typing.Any]:
             return taken if self._arrow else taken | f"{label} as rows" >> beam.FlatMap(_rows)
 
-        sets = of(_PLUGIN_SETS, "Plugin sets")
-        by_table = {table: of(table, f"Table {table}") for table in tables}
+        named = of(_PLUGIN_SETS, "Plugin sets") | "By digest" >> beam.Map(_digest).with_output_types(
+            tuple[str, typing.Any]
+        )
+        # Each worker says what a set is made of, and rows that are joined with it are to be counted once.
+        if pcoll.is_bounded:
+            sets = named | "Of workers" >> beam.GroupByKey() | "Once" >> beam.Map(_first)
+        else:
+            sets = named | "Once" >> beam.ParDo(_Once())
+        by_table = {table: given(of(table, f"Table {table}"), f"Table {table}") for table in tables}
         return Outputs(
             rows=by_table[tables[0]],
-            letters=of(_LETTERS, "Letters"),
-            plugin_sets=sets,
+            letters=given(of(_LETTERS, "Letters"), "Letters"),
+            plugin_sets=given(sets, "Plugin sets"),
             tables=by_table,
         )
 
@@ -163,6 +174,27 @@ class _Of(beam.DoFn):
         kind, table = answer
         if kind == self._kind:
             yield table
+
+
+def _digest(plugin_set: pa.Table) -> tuple[str, pa.Table]:
+    return plugin_set.column("plugin_set")[0].as_py(), plugin_set
+
+
+def _first(group: tuple[str, typing.Iterable[pa.Table]]) -> pa.Table:
+    return next(iter(group[1]))
+
+
+class _Once(beam.DoFn):
+    """Of each key the first value that comes, which no grouping of a stream gives."""
+
+    _SEEN = ReadModifyWriteStateSpec("seen", BooleanCoder())
+
+    def process(
+        self, element: tuple[str, pa.Table], seen: typing.Any = beam.DoFn.StateParam(_SEEN)
+    ) -> typing.Iterator[pa.Table]:
+        if not seen.read():
+            seen.write(True)
+            yield element[1]
 
 
 class _StampObject(beam.DoFn):
@@ -265,6 +297,9 @@ class _Exec(beam.DoFn):
 
     def setup(self) -> None:
         self._chain = Chain.shared(self._settings)
+
+    def start_bundle(self) -> None:
+        # What a bundle has said is lost where the runner runs it again.
         self._told: set[str] = set()
 
     def process(self, element: tuple[str | int, typing.Any]) -> typing.Iterator[tuple[str, pa.Table]]:
@@ -285,7 +320,6 @@ class _Exec(beam.DoFn):
         if answer.letters.num_rows:
             yield _LETTERS, answer.letters
         for name, table in self._chain.plugin_sets().items():
-            # Once from each worker.
             if name not in self._told:
                 self._told.add(name)
                 yield _PLUGIN_SETS, table
