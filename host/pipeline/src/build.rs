@@ -5,6 +5,7 @@ mod error;
 mod look;
 mod options;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
@@ -172,6 +173,7 @@ fn assemble(
         remembered: Mutex::default(),
         unpublished: Mutex::default(),
         to_catch_up: Wake::default(),
+        is_held_back: AtomicBool::default(),
         outcomes: Outcomes::default(),
         events: Mutex::new(events.clone()),
         pipeline,

@@ -3,7 +3,7 @@
 //! plugin sets are published and remembered, and what the slot did is told.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub(crate) struct Context {
     pub unpublished: Mutex<Vec<Library>>,
     /// Rung where something is unremembered or unpublished.
     pub to_catch_up: Wake,
+    /// A canary whose time is over does not take over, since that cannot be entered.
+    pub is_held_back: AtomicBool,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
@@ -215,11 +217,10 @@ impl Context {
     pub(crate) fn keep_promoting(self: &Arc<Self>, threads: &Threads) {
         let context = self.clone();
         threads.spawn("canary", move |end| {
-            let mut is_told = false;
             while !end.comes_within(LOOK_AT_CANARY) {
                 match context.promote(Slot::due) {
-                    Ok(()) => is_told = false,
-                    Err(error) if !std::mem::replace(&mut is_told, true) => {
+                    Ok(()) => context.is_held_back.store(false, Ordering::Relaxed),
+                    Err(error) if !context.is_held_back.swap(true, Ordering::Relaxed) => {
                         let error = causes(&error);
                         tracing::error!(
                             error,
@@ -230,6 +231,14 @@ impl Context {
                 }
             }
         });
+    }
+
+    /// Why a canary whose time is over has not taken over.
+    pub(crate) fn held_back(&self) -> Option<String> {
+        self.is_held_back.load(Ordering::Relaxed).then(|| {
+            "a canary whose time is over does not take over, since the audit log does not take that; the log says why"
+                .to_owned()
+        })
     }
 
     /// Keeps what a set is made of, and enters it into the table, before the first row names it.

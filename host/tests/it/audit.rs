@@ -100,6 +100,8 @@ fn a_canary_takes_over_once_that_is_entered_and_stays_one_until_then() {
     let swapped = live.swap(&scratch, &canary).unwrap();
     trail.block();
     wait_until("an error", || live.talk().contains("the canary does not take over"));
+    let (status, why) = live.at.get("/readyz");
+    assert!(status == 503 && why.contains("a canary whose time is over"), "{status}: {why}");
     let history = live.history();
     assert_eq!(history[1]["standing"], "canary", "{history:?}");
     for number in [1, 2] {
@@ -108,6 +110,7 @@ fn a_canary_takes_over_once_that_is_entered_and_stays_one_until_then() {
     }
     trail.unblock();
     wait_until("the canary to take over", || live.history()[1]["standing"] == "current");
+    wait_until("readiness", || live.at.get("/readyz").0 == 200);
     let promoted = trail.one(Action::Promote);
     assert_eq!(promoted.actor, "clickmill");
     let sets = [promoted.old_plugin_set, promoted.new_plugin_set];

@@ -185,7 +185,7 @@ pub(crate) struct Life {
     pub entry: u64,
     /// Since when it runs, by its clock.
     pub since: String,
-    /// What keeps it from following.
+    /// What keeps it from following, or its canary from taking over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }

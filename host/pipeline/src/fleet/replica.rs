@@ -78,7 +78,8 @@ fn life(context: &Context, member: &Member, since: &str) -> Life {
         canary: context.slot.canary().map(|canary| canary.set.digest.clone()),
         entry: standing.entry,
         since: since.to_owned(),
-        problem: standing.problem,
+        // It follows with a share of its batches alone.
+        problem: standing.problem.or_else(|| context.held_back()),
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Replica {
     pub entry: u64,
     /// Since when it runs, by its clock.
     pub since: String,
-    /// What keeps it from following.
+    /// What keeps it from following, or its canary from taking over.
     pub problem: Option<String>,
 }
 

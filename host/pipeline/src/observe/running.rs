@@ -208,6 +208,7 @@ impl Running {
                 "changes that count and are not in the audit log: {late}; the log says why, and no swap passes before they are"
             )));
         }
+        problems.extend(self.0.context.held_back().map(Problem::state));
         let most = pipeline.dead_letter.spool_max_wait.as_secs_f64();
         if let Some(seconds) = now.spool_oldest_secs
             && seconds > most
