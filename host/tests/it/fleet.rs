@@ -430,6 +430,20 @@ fn two_proposals_at_once_have_one_winner_and_the_other_is_told() {
     replicas.into_iter().for_each(end);
 }
 
+/// A set that cannot be kept there was not committed, and is not proposed.
+#[test]
+fn a_set_that_the_fleets_place_does_not_take_is_told_as_what_it_is() {
+    let fleet = Fleet::new("fleet");
+    let place = fleet.scratch.path("fleet/clicks-stream");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("blobs"), "no folder").unwrap();
+    let output = fleet.run("swap", &["--config", "mask.key_id=k2"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("cannot keep plugin set"), "{errors}");
+    assert!(!place.join("log").exists(), "{errors}");
+}
+
 #[test]
 fn what_cannot_run_the_fleets_set_does_not_start() {
     let fleet = Fleet::new("fleet");

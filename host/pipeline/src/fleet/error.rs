@@ -73,6 +73,14 @@ pub enum FleetError {
         /// Why.
         source: Box<SetStoreError>,
     },
+    /// What a set is made of can't be put where all have it.
+    #[error("cannot keep plugin set {plugin_set} where the fleet has its sets")]
+    Keep {
+        /// The set.
+        plugin_set: Digest,
+        /// Why.
+        source: Box<SetStoreError>,
+    },
     /// The pipeline file makes another set of what was committed.
     #[error(
         "the fleet in `{uri}` runs plugin set {plugin_set}, and with the stages of this pipeline file that is {made}:{list}\nhint: a fleet has one set, so this process does not run another. Have all replicas take a changed pipeline file up by `clickmill fleet swap --pipeline PIPELINE.toml`, or begin another fleet with it, by another prefix in `swap.fleet`", list = list(different)
@@ -105,7 +113,7 @@ impl FleetError {
         match self {
             Self::OtherSet { .. } | Self::ForgetSwaps { .. } => Fault::Input,
             Self::Unwritable { .. } => Fault::Bug,
-            Self::Set { source, .. } => source.fault(),
+            Self::Set { source, .. } | Self::Keep { source, .. } => source.fault(),
             _ => Fault::Environment,
         }
     }

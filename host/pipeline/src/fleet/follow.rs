@@ -70,6 +70,14 @@ pub(crate) fn opened(place: &Place, plugin_set: &Digest) -> Result<SetStore, Fle
     })
 }
 
+/// Keeps what a set is made of where all have it.
+pub(crate) fn keep(sets: &SetStore, library: &Library) -> Result<(), FleetError> {
+    sets.keep_once(library).map_err(|source| FleetError::Keep {
+        plugin_set: library.digest().clone(),
+        source: Box::new(source),
+    })
+}
+
 /// A set that was committed, with the stages of a pipeline file.
 pub(crate) fn made(
     place: &Place,

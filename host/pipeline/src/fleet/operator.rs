@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::error::FleetError;
-use super::follow::{made, opened};
+use super::follow::{keep, made, opened};
 use super::log::Log;
 use super::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 use super::place::Place;
@@ -195,12 +195,7 @@ impl Fleet {
         }
         let workers = Workers::default();
         gate::golden(&library, &proposed.golden, &mut Slices::beside(&workers))?;
-        let sets = opened(&self.place, &plugin_set)?;
-        let kept = sets.keep_once(&library);
-        kept.map_err(|source| FleetError::Set {
-            plugin_set: plugin_set.clone(),
-            source: Box::new(source),
-        })?;
+        keep(&opened(&self.place, &plugin_set)?, &library)?;
         let entry = Entry::Proposal(Proposal {
             after: log.state().effect,
             parent,

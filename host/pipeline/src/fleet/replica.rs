@@ -169,10 +169,7 @@ impl Replica {
         let place = &self.member.place;
         if !self.is_kept {
             let library = self.context.slot.current().library.clone();
-            self.member.sets.keep_once(&library).map_err(|source| FleetError::Set {
-                plugin_set: library.digest().clone(),
-                source: Box::new(source),
-            })?;
+            follow::keep(&self.member.sets, &library)?;
             self.is_kept = true;
         }
         place.catch_up(&mut self.log)?;
