@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from ._chain import RECORDS, Chain, now
 from ._config import Settings
+from ._errors import ClickmillError
 
 __all__ = ["Outputs", "transform"]
 
@@ -81,7 +82,7 @@ def transform(
     """
     missing = [name for name in ("payload", "message_id") if name not in records.columns]
     if missing:
-        raise ValueError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
+        raise ClickmillError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
     settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
     with Chain(settings) as chain:
         hello, letters = chain.hello, _plain(chain.letters_schema)

@@ -75,7 +75,7 @@ def test_records_without_ids_are_refused():
     spark = session("local[1]")
     try:
         records = spark.createDataFrame([("{}",)], "payload string")
-        with pytest.raises(ValueError, match="`message_id`"):
+        with pytest.raises(clickmill.ClickmillError, match="`message_id`"):
             clickmill.spark.transform(records, MESSAGES)
     finally:
         spark.stop()
