@@ -65,7 +65,10 @@ class Process:
         assert self._child.stdin and self._child.stdout and self._child.stderr
         self._input, self._output, self._talk = self._child.stdin, self._child.stdout, self._child.stderr
         self._said: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
+        # Where nobody has it any more, its input ends, and so does it: the listener knows nothing of it.
+        self._let_go = weakref.finalize(self, _close, self._input, self._output)
+        self._let_go.atexit = False
+        self._listener = threading.Thread(target=_listen, args=(self._talk, self._said), daemon=True)
         self._listener.start()
         self._ending = False
         _running.add(self)
@@ -100,12 +103,6 @@ class Process:
     def has_ended(self) -> bool:
         """Whether it takes nothing more. One that says an error is about to end."""
         return self._ending or self._child.poll() is not None
-
-    def _listen(self) -> None:
-        for line in self._talk:
-            text = line.decode(errors="replace").rstrip("\n")
-            self._said.append(text)
-            _LOG.info("%s", text)
 
     def ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
         """Gives an element, and reads all of its answer.
@@ -177,11 +174,7 @@ class Process:
     def close(self) -> None:
         """Ends it."""
         _running.discard(self)
-        with contextlib.suppress(OSError):
-            self._input.close()
-        # It may have more to say than the pipe holds.
-        with contextlib.suppress(OSError):
-            self._output.close()
+        self._let_go()
         try:
             self._child.wait(_PATIENCE_SECS)
         except subprocess.TimeoutExpired:
@@ -189,9 +182,25 @@ class Process:
             self._child.wait()
 
 
+def _close(*pipes: typing.IO[bytes]) -> None:
+    """Its input, and its output as well: it may have more to say than the pipe holds."""
+    for pipe in pipes:
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+
+def _listen(talk: typing.IO[bytes], said: collections.deque[str]) -> None:
+    with talk:
+        for line in talk:
+            text = line.decode(errors="replace").rstrip("\n")
+            said.append(text)
+            _LOG.info("%s", text)
+
+
 def abandon() -> None:
     """Lets go of all processes, where this one was just forked: they and what is in their pipes are its parent's."""
     for process in list(_running):
+        process._let_go.detach()
         for pipe in (process._input, process._output, process._talk):
             # Below its buffer, whose lock a thread of the parent may have held, and which is not to be written.
             typing.cast(typing.Any, pipe).raw.close()

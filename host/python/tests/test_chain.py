@@ -1,6 +1,8 @@
 """`clickmill.chain`: the same as `clickmill run`, whatever dies."""
 
+import gc
 import json
+import os
 import pathlib
 import pickle
 import subprocess
@@ -198,6 +200,18 @@ assert ended.returncode == 0, ended.returncode
 def test_where_python_is_forked_the_chain_is_in_another_process_and_that_of_the_parent_is_left_alone():
     done = subprocess.run([sys.executable, "-c", FORKS, MESSAGES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_chain_that_nobody_has_any_more_ends_its_process():
+    chain = clickmill.chain(MESSAGES)
+    chain([b"{}"])
+    pid = chain.pid
+    del chain
+    gc.collect()
+    deadline = time.monotonic() + 60
+    while not os.waitpid(pid, os.WNOHANG)[0]:
+        assert time.monotonic() < deadline, "its process still runs"
+        time.sleep(0.05)
 
 
 def test_errors_say_the_same_as_the_command_line(tmp_path):
