@@ -369,11 +369,14 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
+def aware(time: datetime.datetime) -> datetime.datetime:
+    """A time with its zone: without one it is UTC's, wherever this runs."""
+    return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+
+
 def micros(time: datetime.datetime | int) -> int:
     """Microseconds since 1970, without loss."""
-    if isinstance(time, int):
-        return time
-    return pa.scalar(time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc), _TIME).value
+    return time if isinstance(time, int) else pa.scalar(aware(time), _TIME).value
 
 
 def record_batches(

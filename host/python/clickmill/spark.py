@@ -27,7 +27,7 @@ except ImportError as error:
 
 import pyarrow as pa
 
-from ._chain import RECORDS, Chain, now
+from ._chain import RECORDS, Chain, aware, now
 from ._config import Settings
 from ._errors import ClickmillError
 
@@ -78,7 +78,7 @@ def transform(
     :param watch: whether processes take up what ``swap.watch`` has; for streams.
     :param secrets: a file on driver and executors with lines ``NAME=value``.
     :param source: the origin of records that have no column ``source``.
-    :param ingest_time: of records that have no column ``ingest_time``.
+    :param ingest_time: of records that have no column ``ingest_time``; without a zone it is UTC's.
     """
     missing = [name for name in ("payload", "message_id") if name not in records.columns]
     if missing:
@@ -90,7 +90,7 @@ def transform(
     if not watch:
         settings = dataclasses.replace(settings, plugin_set=hello["plugin_set"])
 
-    defaults = {"source": source, "ingest_time": ingest_time or now()}
+    defaults = {"source": source, "ingest_time": aware(ingest_time or now())}
     for name, value in defaults.items():
         if name not in records.columns:
             records = records.withColumn(name, functions.lit(value))

@@ -266,6 +266,12 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path, monkeypatch):
     assert code == 2 and "`--output` is for batches" in error and "BigQuery" in hint
 
 
+@pytest.mark.parametrize("number", ["max_rows", "shards"])
+def test_a_number_of_none_is_told_when_the_transform_is_made(number):
+    with pytest.raises(clickmill.ClickmillError, match=f"`{number}` is 0"):
+        clickmill.beam.Transform(MESSAGES, **{number: 0})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,7 +1,9 @@
 """`clickmill.spark` gives what the chain gives, on two executors, one of which is killed."""
 
+import datetime
 import os
 import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -79,3 +81,18 @@ def test_records_without_ids_are_refused():
             clickmill.spark.transform(records, MESSAGES)
     finally:
         spark.stop()
+
+
+def test_an_ingest_time_without_a_zone_is_utcs_wherever_the_driver_is(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    spark = session("local[1]")
+    try:
+        records = spark.createDataFrame([("{", "1")], "payload string, message_id string")
+        outputs = clickmill.spark.transform(records, MESSAGES, ingest_time=datetime.datetime(2026, 1, 1))
+        (letter,) = outputs.letters.toArrow().to_pylist()
+    finally:
+        spark.stop()
+        monkeypatch.undo()
+        time.tzset()
+    assert letter["timestamp"] == datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)

@@ -33,6 +33,7 @@ from apache_beam.transforms.util import GroupIntoBatches
 
 from .._chain import Answer, Chain, micros, now, pinned, record_batches
 from .._config import Settings, tables_of
+from .._errors import ClickmillError
 
 __all__ = ["Outputs", "Transform"]
 
@@ -102,6 +103,9 @@ class Transform(beam.PTransform[typing.Any, typing.Any]):
         shards: int = 16,
     ) -> None:
         super().__init__()
+        for name, number in {"max_rows": max_rows, "shards": shards}.items():
+            if number < 1:
+                raise ClickmillError(f"`{name}` is {number}, wanted at least 1")
         self._settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
         self._objects = objects
         self._arrow = arrow
