@@ -120,8 +120,10 @@ fn a_page_that_hardly_ever_asks_again_shows_what_is_past_and_rests() {
          window.setTimeout = (what, ms) => { window.rests.push(ms); return set(what, ms); }; \
          document.dispatchEvent(new Event('visibilitychange')); })()",
     );
-    browser.wait("window.rests.some((ms) => ms > 1e9)");
-    assert_eq!(browser.value("Math.max(...window.rests)"), json!(i32::MAX));
+    // Others set timers too, some without a time.
+    let long = "window.rests.filter((ms) => ms > 1e9)";
+    browser.wait(&format!("{long}.length > 0"));
+    assert_eq!(browser.value(&format!("Math.max(...{long})")), json!(i32::MAX));
 }
 
 /// The number that a tile shows.
