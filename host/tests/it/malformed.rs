@@ -64,7 +64,8 @@ fn feed() {
             give("made-up.wasm", &bytes);
         }
     }
-    let whole = std::fs::read(component("host/tests/hostile")).unwrap();
+    // A small one: many are valid all the same, and compiled in a process of their own.
+    let whole = std::fs::read(component("host/tests/guest_0_2")).unwrap();
     for _ in 0..DAMAGED {
         let mut bytes = whole.clone();
         match dice.random_range(0..4) {
