@@ -1,7 +1,8 @@
 """What the tests share: data, what `clickmill run` makes of it, and a process that is killed.
 
-`CLICKMILL_EXECUTABLE` names the executable; in a clone, its components have to be built. `CLICKMILL_TEST_CLICKS` takes
-another number of clicks, such as a million, which the test command has no time for.
+`CLICKMILL_EXECUTABLE` names the executable; in a clone, its components have to be built. What the test command has no
+time for: `CLICKMILL_TEST_CLICKS` takes another number of clicks, such as a million, and with `CLICKMILL_LONG=1` each
+engine is tried in each way, with processes that die and without.
 """
 
 import datetime
@@ -35,8 +36,14 @@ MESSAGES = str(PIPELINES / "stream.toml")
 OBJECTS = str(PIPELINES / "clicks.toml")
 #: How many clicks there are of each kind.
 CLICKS = int(os.environ.get("CLICKMILL_TEST_CLICKS", 1200))
+LONG = bool(os.environ.get("CLICKMILL_LONG"))
 #: A pipeline may refuse all of them.
 WITHOUT_LIMIT = "dead_letter.max_rejected_share=1.0"
+
+
+def long(*values):
+    """Parameters of a test that is not run each time."""
+    return pytest.param(*values, marks=pytest.mark.skipif(not LONG, reason="wants CLICKMILL_LONG=1"))
 
 
 def run(*arguments, folder):

@@ -33,6 +33,7 @@ from conftest import (
     TIME,
     WITHOUT_LIMIT,
     lines,
+    long,
     messages_of,
     of_files,
     to_file,
@@ -91,8 +92,10 @@ def is_same(folder, ran):
         assert lines(of_files(folder / name)) == lines(json.loads(line) for line in lines(getattr(ran, name)))
 
 
-@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
-@pytest.mark.parametrize("of", ["loaded", "shop"])
+@pytest.mark.parametrize(
+    ("of", "workers"),
+    [("loaded", TWO_WORKERS), ("shop", IN_MEMORY), long("loaded", IN_MEMORY), long("shop", TWO_WORKERS)],
+)
 def test_objects_give_what_run_gives(request, of, tmp_path, workers):
     loaded = request.getfixturevalue(of)
     elements = list(loaded.objects.items())
@@ -100,7 +103,7 @@ def test_objects_give_what_run_gives(request, of, tmp_path, workers):
     is_same(tmp_path, loaded)
 
 
-@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+@pytest.mark.parametrize("workers", [IN_MEMORY, long(TWO_WORKERS)])
 def test_messages_give_what_run_gives(live, tmp_path, workers):
     counters = run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=100)
     is_same(tmp_path, live)
@@ -109,7 +112,7 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
     assert counters["plugin.mask.fuel"] > 0
 
 
-@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+@pytest.mark.parametrize("workers", [IN_MEMORY, long(TWO_WORKERS)])
 def test_a_stream_gives_what_run_gives_wherever_its_batches_are_cut(live, tmp_path, workers):
     # In batches that are full, and at last in those that are not: the runner fires no timer of the clock's.
     batches = {"max_rows": 20, "max_wait_secs": 0}
@@ -161,7 +164,7 @@ def test_tables_give_what_run_gives(live, tmp_path):
     is_same(tmp_path, live)
 
 
-@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+@pytest.mark.parametrize("workers", [long(IN_MEMORY), TWO_WORKERS])
 def test_processes_that_die_at_random_change_nothing(live, tmp_path, fragile, workers):
     fragile("random")
     run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=60)
@@ -180,7 +183,7 @@ def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(live,
     assert len(letters) + len(of_files(tmp_path / "rows")) == len(poisoned)
 
 
-@pytest.mark.parametrize("how", ["worker", "random"])
+@pytest.mark.parametrize("how", ["worker", long("random")])
 def test_on_dask_a_worker_may_be_killed(live, tmp_path, fragile, how):
     mark = tmp_path / "killed"
     fragile(f"{how}:{mark}" if how == "worker" else how)

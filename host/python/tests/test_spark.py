@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
 import clickmill.spark
-from conftest import MESSAGES, lines
+from conftest import MESSAGES, lines, long
 
 SCHEMA = StructType(
     [
@@ -44,7 +44,7 @@ def session(master):
     return builder.getOrCreate()
 
 
-@pytest.mark.parametrize("how", ["nothing", "random", "java"])
+@pytest.mark.parametrize("how", ["java", long("nothing"), long("random")])
 def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
     mark = tmp_path / "killed"
     if how != "nothing":
