@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 pub(super) const AT_ONCE: i32 = OFlags::NONBLOCK.bits() as i32;
 
 /// The most that a file may have that is read as a text: whoever may write it may write anything.
-const MAX_TEXT_BYTES: u64 = 16 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Opens a file to be read.
 ///
@@ -23,21 +23,48 @@ pub fn open(path: &Path) -> io::Result<File> {
     only(File::options().read(true).custom_flags(AT_ONCE).open(path)?)
 }
 
+/// Reads a file of at most `max_bytes`: anybody may have put it there.
+///
+/// # Errors
+///
+/// As of [`std::fs::read`], and where it is no file or a larger one.
+pub fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    let too_large = |bytes: u64| {
+        let error = format!("it has {bytes} bytes or more, wanted at most {max_bytes}");
+        Err(io::Error::new(ErrorKind::FileTooLarge, error))
+    };
+    if metadata.len() > max_bytes as u64 {
+        return too_large(metadata.len());
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    // It may grow meanwhile, and files of the kernel have no length.
+    file.take((max_bytes as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        return too_large(bytes.len() as u64);
+    }
+    Ok(bytes)
+}
+
+/// Reads a file of text, within the same bounds.
+///
+/// # Errors
+///
+/// As of [`read`], and where it is not UTF-8.
+pub fn read_text(path: &Path, max_bytes: usize) -> io::Result<String> {
+    let text = String::from_utf8(read(path, max_bytes)?);
+    text.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
 /// The text of a file, such as those that a pipeline file names. A running pipeline reads them again, and is
 /// neither to wait for a pipe nor to read what never ends.
 ///
 /// # Errors
 ///
-/// As of [`open`], and where it is huge or not UTF-8.
+/// As of [`read_text`]; it may have 16 MiB.
 pub fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    open(path)?.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        let error = format!("it has more than {MAX_TEXT_BYTES} bytes");
-        return Err(io::Error::new(ErrorKind::FileTooLarge, error));
-    }
-    String::from_utf8(bytes)
-        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.utf8_error()))
+    read_text(path, MAX_TEXT_BYTES)
 }
 
 /// Passes on what is a file.
@@ -101,10 +128,37 @@ mod tests {
         assert_eq!(text(&path).expect("a text"), "Grüße");
         fs::write(&path, b"\xff").expect("a file");
         assert_eq!(text(&path).expect_err("no text").kind(), ErrorKind::InvalidData);
-        File::create(&path).and_then(|file| file.set_len(MAX_TEXT_BYTES)).expect("a file");
-        assert_eq!(text(&path).expect("a text").len() as u64, MAX_TEXT_BYTES);
-        File::create(&path).and_then(|file| file.set_len(MAX_TEXT_BYTES + 1)).expect("a file");
+        File::create(&path).and_then(|file| file.set_len(MAX_TEXT_BYTES as u64)).expect("a file");
+        assert_eq!(text(&path).expect("a text").len(), MAX_TEXT_BYTES);
+        File::create(&path)
+            .and_then(|file| file.set_len(MAX_TEXT_BYTES as u64 + 1))
+            .expect("a file");
         assert_eq!(text(&path).expect_err("too much").kind(), ErrorKind::FileTooLarge);
         assert!(text(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_or_a_large_one_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("small"), b"ten bytes.").expect("a file");
+        File::create(at("sparse")).and_then(|file| file.set_len(1 << 40)).expect("a file");
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().expect("it starts").success());
+        std::os::unix::fs::symlink(at("loop"), at("loop")).expect("a link");
+        std::os::unix::fs::symlink(at("small"), at("link")).expect("a link");
+        assert_eq!(read(&at("small"), 10).expect("it is read"), b"ten bytes.");
+        assert_eq!(read(&at("link"), usize::MAX).expect("it is read"), b"ten bytes.");
+        for (path, words) in [
+            (at("small"), "10 bytes or more, wanted at most 9"),
+            (at("sparse"), "1099511627776 bytes or more, wanted at most 9"),
+            (at("pipe"), "a pipe or a device"),
+            ("/dev/zero".into(), "a pipe or a device"),
+            (at(""), "a folder"),
+            (at("loop"), "symbolic links"),
+            (at("none"), "No such file"),
+        ] {
+            let error = read(&path, 9).expect_err("it is refused").to_string();
+            assert!(error.contains(words), "{}: {error}", path.display());
+        }
     }
 }

@@ -13,7 +13,6 @@ use super::contract_0_1;
 use super::ending::{CallLimits, Ending};
 use super::engine::{Engine, EngineError};
 use super::error::PluginError;
-use super::file;
 use super::guest::{Guest, link, store, tell_unwritten};
 use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
@@ -24,7 +23,7 @@ use super::shape;
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use super::trust::Trust;
 use clickmill_config::{ComponentLimits, Limits};
-use clickmill_core::Digest;
+use clickmill_core::{Digest, file};
 
 /// A question may use the fuel of so many batches: `configure` does once what every batch is spared, such
 /// as compiling patterns, and `describe` writes a schema.

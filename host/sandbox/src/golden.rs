@@ -35,12 +35,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::boundary::Secret;
-use super::file;
 use super::lookup::{Format, LookupFile};
 use super::rows::decode;
 use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::schema::{Column, TableSchema, timestamp_type};
-use clickmill_core::{Fault, Micros};
+use clickmill_core::{Fault, Micros, file};
 
 /// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
 const MAX_FILE_BYTES: usize = 512 << 20;

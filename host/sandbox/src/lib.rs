@@ -91,7 +91,6 @@ mod ending;
 mod engine;
 mod engine_words;
 mod error;
-mod file;
 pub mod fuzz;
 mod golden;
 mod guest;

@@ -15,9 +15,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text};
-use super::file;
 use super::lift::{MAX_NAME_BYTES, cut};
-use clickmill_core::{Digest, Fault};
+use clickmill_core::{Digest, Fault, file};
 
 /// The most that one lookup answers. Keys may be the same, so few bytes of them can ask for much.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
