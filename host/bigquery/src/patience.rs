@@ -131,9 +131,12 @@ impl Patience {
     fn wait_for(&self, reason: Unready, error: BigQueryError) -> BigQueryError {
         let bound = self.bigquery.config.patience;
         let mut waiting = lock(&self.waiting);
-        let began = waiting.as_ref().map_or_else(Instant::now, |since| since.began);
-        let left = bound.saturating_sub(began.elapsed());
-        if !left.is_zero() && waiting.as_ref().is_none_or(|since| since.reason != reason) {
+        let told = waiting.as_ref().is_some_and(|since| since.reason == reason);
+        let since = waiting.get_or_insert_with(|| Since::now(reason, self.table.clone()));
+        since.resume();
+        since.reason = reason;
+        let left = bound.saturating_sub(since.began.elapsed());
+        if !left.is_zero() && !told {
             let until = Micros::now().get().saturating_add(left.as_micros() as i64);
             tracing::warn!(
                 table = %self.table,
@@ -143,7 +146,6 @@ impl Patience {
                 "BigQuery is not ready: waiting for it"
             );
         }
-        *waiting = Some(Since { began, reason, table: self.table.clone() });
         let (table, source) = (self.table.clone(), Box::new(error));
         if left.is_zero() {
             BigQueryError::Overdue { table, reason, seconds: bound.as_secs(), source }
@@ -211,10 +213,11 @@ impl Drop for Patience {
     }
 }
 
-/// Ends a wait that an outage interrupts: after the outage it begins anew. It would be overdue at once else,
-/// though during the outage nothing could tell whether it was over.
+/// An outage interrupts a wait for anything else. The wait would be overdue at once after it otherwise.
 fn interrupt(waiting: &Place) {
-    lock(waiting).take_if(|since| since.reason != Unready::Away);
+    if let Some(since) = lock(waiting).as_mut().filter(|since| since.reason != Unready::Away) {
+        since.interrupted.get_or_insert_with(Instant::now);
+    }
 }
 
 /// Whether the Write API says that the rows have columns that the table lacks.
@@ -231,14 +234,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_that_began_before_an_outage_begins_anew_after_it_and_that_for_the_outage_goes_on() {
+    fn an_outage_does_not_count_for_a_wait_that_it_interrupts() {
         let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
-        for (reason, goes_on) in [(Unready::NoTable, false), (Unready::Away, true)] {
-            let since = Since { began: Instant::now(), reason, table: table.clone() };
+        for (reason, counts) in [(Unready::NoTable, false), (Unready::Away, true)] {
             let waiting = Place::default();
-            *lock(&waiting) = Some(since);
+            let since = lock(&waiting).insert(Since::now(reason, table.clone())).clone();
             interrupt(&waiting);
-            assert_eq!(lock(&waiting).is_some(), goes_on, "{reason}");
+            std::thread::sleep(Duration::from_millis(1));
+            interrupt(&waiting);
+            let mut waiting = lock(&waiting);
+            let resumed = waiting.as_mut().unwrap();
+            resumed.resume();
+            assert_eq!(resumed.began == since.began, counts, "{reason}");
+            assert!(resumed.interrupted.is_none());
         }
     }
 }

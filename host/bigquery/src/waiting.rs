@@ -21,6 +21,21 @@ pub(super) struct Since {
     pub began: Instant,
     pub reason: Unready,
     pub table: TableName,
+    /// When an outage interrupted it: during the outage nothing can tell whether it is over.
+    pub interrupted: Option<Instant>,
+}
+
+impl Since {
+    pub(super) fn now(reason: Unready, table: TableName) -> Self {
+        Self { began: Instant::now(), reason, table, interrupted: None }
+    }
+
+    /// It goes on after an outage, the time of which does not count.
+    pub(super) fn resume(&mut self) {
+        if let Some(interrupted) = self.interrupted.take() {
+            self.began += interrupted.elapsed();
+        }
+    }
 }
 
 impl Waiting {
@@ -35,7 +50,9 @@ impl Waiting {
 
     /// What is waited for.
     pub(super) fn waits(&self) -> Vec<Wait> {
-        let since = |place: &Weak<Mutex<Option<Since>>>| lock(&*place.upgrade()?).clone();
+        let since = |place: &Weak<Mutex<Option<Since>>>| {
+            lock(&*place.upgrade()?).clone().filter(|since| since.interrupted.is_none())
+        };
         let wait = |since: Since| {
             let seconds = since.began.elapsed().as_secs();
             let what = format!("BigQuery: {}, for {seconds} s", since.reason);
