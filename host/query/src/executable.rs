@@ -20,7 +20,7 @@ const VARIABLE: &str = "CLICKMILL_SQL";
 pub enum ExecutableError {
     /// It is nowhere.
     #[error(
-        "there is no `{NAME}`, the SQL engine, beside `clickmill` or on the path\nhint: install it as `clickmill` was, with `cargo install --path host/sql` from a clone of the project, or say where it is by {VARIABLE}"
+        "there is no `{NAME}`, the SQL engine, beside `clickmill` or on the path\nhint: install it as `clickmill` was, with `cargo install --locked --path host/sql` from a clone of the project, or say where it is by {VARIABLE}"
     )]
     Missing,
     /// It is being built.

@@ -28,6 +28,7 @@ mod fleet;
 mod fuzz;
 mod guard;
 mod hostile;
+mod house;
 mod init;
 mod installed;
 mod invalid;

@@ -436,7 +436,7 @@ fn fresh_clone(folder: &Path) {
 }
 
 /// The files that git tracks.
-fn tracked() -> BTreeSet<PathBuf> {
+pub(crate) fn tracked() -> BTreeSet<PathBuf> {
     let mut git = Command::new("git");
     let git = git.args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root());
     let listed = git.output().expect("git is there");
