@@ -20,3 +20,30 @@ fn whoever_installs_from_a_clone_gets_the_versions_of_the_lock_file() {
     }
     assert!(found > 0, "nobody is told how to install it");
 }
+
+/// A tag is what its owner makes of it tomorrow, and so is the newest version of a tool. Dependabot reads the version
+/// behind a commit, and keeps both together.
+#[test]
+fn workflows_name_actions_by_commits_and_tools_by_versions() {
+    let (mut actions, mut tools) = (0, 0);
+    for name in ["ci.yml", "release.yml"] {
+        let text = std::fs::read_to_string(root().join(".github/workflows").join(name)).unwrap();
+        // A command may go on in the next line.
+        for line in text.replace("\\\n", " ").lines() {
+            if let Some((_, action)) = line.split_once("uses: ") {
+                let (_, named) = action.split_once('@').unwrap_or_default();
+                let (commit, version) = named.split_once(" # v").unwrap_or_default();
+                let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+                assert!(is_commit && !version.is_empty(), "{name}: {action}");
+                actions += 1;
+            }
+            if let Some((_, wanted)) = line.split_once("pip\" install ") {
+                for tool in wanted.split_whitespace().filter(|word| !word.starts_with('-')) {
+                    assert!(tool.contains("=="), "{name}: {tool}");
+                    tools += 1;
+                }
+            }
+        }
+    }
+    assert!(actions > 0 && tools > 0, "{actions} actions, {tools} tools");
+}
