@@ -133,6 +133,18 @@ fn shown(browser: &Browser, tile: &str) -> Option<f64> {
     value.as_str().and_then(|text| text.parse().ok())
 }
 
+/// How far the last of each row ends before its place does, of rows that are not full.
+fn gaps_at_the_right(place: &str, parts: &str) -> String {
+    format!(
+        "(() => {{ const place = document.querySelector('{place}'), rows = new Map(); \
+         for (const part of place.querySelectorAll(':scope > {parts}')) {{ \
+           const {{ top, right }} = part.getBoundingClientRect(); \
+           rows.set(Math.round(top), Math.max(right, rows.get(Math.round(top)) ?? 0)); }} \
+         const {{ right }} = place.getBoundingClientRect(); \
+         return [...rows.values()].map((end) => Math.round(right - end)).filter((left) => left > 1) }})()"
+    )
+}
+
 #[test]
 fn the_page_is_for_phones_the_dark_keyboards_and_paper_too() {
     let test = "the_page_is_for_phones_the_dark_keyboards_and_paper_too";
@@ -251,7 +263,7 @@ fn a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log() {
             json!({ "width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": false });
         browser.command("Emulation.setDeviceMetricsOverride", size);
         browser.wait(&format!("innerWidth === {width}"));
-        let left = browser.value(&drawn::gaps_at_the_right("#flow", ".step"));
+        let left = browser.value(&gaps_at_the_right("#flow", ".step"));
         assert_eq!(left, json!([]), "the flow at {width}");
     }
     browser.command("Emulation.clearDeviceMetricsOverride", json!({}));

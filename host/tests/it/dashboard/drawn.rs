@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use super::{filled, shown};
+use super::{filled, gaps_at_the_right, shown};
 use crate::browser::Browser;
 use crate::support::{Dashboard, Scratch, plugins, root};
 use clickmill_core::Micros;
@@ -309,18 +309,6 @@ fn tables_have_room_and_rows_of_a_page_are_full() {
         }
     }
     assert_eq!(browser.said(), Vec::<String>::new());
-}
-
-/// How far the last of each row ends before its place does, of rows that are not full.
-pub(super) fn gaps_at_the_right(place: &str, parts: &str) -> String {
-    format!(
-        "(() => {{ const place = document.querySelector('{place}'), rows = new Map(); \
-         for (const part of place.querySelectorAll(':scope > {parts}')) {{ \
-           const {{ top, right }} = part.getBoundingClientRect(); \
-           rows.set(Math.round(top), Math.max(right, rows.get(Math.round(top)) ?? 0)); }} \
-         const {{ right }} = place.getBoundingClientRect(); \
-         return [...rows.values()].map((end) => Math.round(right - end)).filter((left) => left > 1) }})()"
-    )
 }
 
 #[test]

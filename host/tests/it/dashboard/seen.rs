@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::drawn::{gaps_at_the_right, go};
+use super::drawn::go;
+use super::gaps_at_the_right;
 use crate::browser::Browser;
 use crate::support::{Dashboard, Scratch};
 
