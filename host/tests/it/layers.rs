@@ -23,8 +23,10 @@ fn read_manifest(folder: &Path) -> toml::Table {
 
 #[test]
 fn no_files_of_a_crate_use_each_other() {
-    let found = crates().into_iter().flat_map(|folder| {
-        let edges = Imports::read(&root().join(&folder).join("src")).edges();
+    let sources = crates().into_iter().map(|folder| folder + "/src");
+    let found = sources.chain(["host/tests/it".to_owned()]).flat_map(|folder| {
+        let edges = Imports::read(&root().join(&folder)).edges();
+        assert!(!edges.is_empty() || root().join(&folder).join("lib.rs").is_file(), "{folder}");
         circles(&edges).into_iter().map(move |circle| (folder.clone(), circle))
     });
     assert_eq!(found.collect::<Vec<_>>(), [], "files use each other");
@@ -55,19 +57,25 @@ fn circles_are_found_through_groups_and_what_is_handed_on() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, code).unwrap();
     };
-    write("lib.rs", "mod low; mod room; pub use room::{Deep, Room};\npub struct Root;");
+    write("lib.rs", "mod far; mod low; mod room; pub use room::{Deep, Room};\npub struct Root;");
     // Used through the root and the room, which hand it on: this is a use of `room/deep.rs`.
     write("low.rs", "use std::fmt; use crate::{Root, room::{Deep as D}};\n// use super::room;");
     write(
         "room.rs",
-        "mod deep; mod side;\npub use deep::Deep; pub struct Room;\n\
+        "mod deep; mod far; mod side;\npub use {deep::Deep, far::Far}; pub struct Room;\n\
         fn f() { side::g(\"crate::low::x\"); }",
     );
+    // Used by a name that a `use` has given to the room.
+    write("far.rs", "pub struct Near; fn f() -> room::Far { todo() } use crate::room;");
+    write("room/far.rs", "use crate::far::Near; pub struct Far(Near);");
     write("room/deep.rs", "pub struct Deep; fn f() -> super::super::low::L { todo() }");
     write("room/side.rs", "use super::Room;\n#[cfg(test)] mod tests { use crate::low; }");
-    let circle = |files: &[&str]| files.iter().map(|file| (*file).to_owned()).collect();
+    let circle =
+        |files: &[&str]| -> Vec<String> { files.iter().map(|file| (*file).to_owned()).collect() };
     let wanted: BTreeSet<Vec<String>> =
-        [circle(&["low.rs", "room/deep.rs"]), circle(&["room.rs", "room/side.rs"])].into();
+        [&["far.rs", "room/far.rs"], &["low.rs", "room/deep.rs"], &["room.rs", "room/side.rs"]]
+            .map(|files| circle(files))
+            .into();
     assert_eq!(circles(&Imports::read(folder.path()).edges()), wanted);
 }
 

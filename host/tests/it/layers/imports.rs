@@ -1,7 +1,7 @@
 //! Which file of a crate uses which: read from the code by names, without a compiler.
 //!
 //! Read are `use` declarations, with their groups, and paths in the code that begin with `crate`, `super`,
-//! `self` or a module of the file. A name that a file has from elsewhere by `use` counts as that of the file
+//! `self`, a module of the file or what a `use` of it has named. A name that a file has from elsewhere by `use` counts as that of the file
 //! where it is defined, so a parent that only re-exports is passed through. Tests do not count, nor do
 //! methods: a call says no file's name.
 
@@ -34,26 +34,27 @@ struct Use {
 const MOST_STEPS: usize = 8;
 
 impl Imports {
-    /// Reads the crate whose root is in `src`.
+    /// Reads the crate whose root is in `src`: `lib.rs`, or else `main.rs`.
     pub(super) fn read(src: &Path) -> Self {
         let mut imports = Self { modules: BTreeMap::new() };
-        imports.read_folder(src, &[]);
+        let root = if src.join("lib.rs").is_file() { "lib" } else { "main" };
+        imports.read_folder(src, root, &[]);
         imports
     }
 
-    fn read_folder(&mut self, folder: &Path, module: &[String]) {
+    fn read_folder(&mut self, folder: &Path, root: &str, module: &[String]) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             let below: Vec<String> = module.iter().cloned().chain([stem.clone()]).collect();
             if path.is_dir() {
-                self.read_folder(&path, &below);
+                self.read_folder(&path, root, &below);
             } else if path.extension().is_some_and(|extension| extension == "rs")
-                // A crate's `main.rs` is another crate.
-                && !["main", "tests"].contains(&stem.as_str())
+                // Beside a library, `main.rs` is another crate.
+                && (stem == root || !["main", "tests"].contains(&stem.as_str()))
             {
                 let code = std::fs::read_to_string(&path).unwrap();
-                let module = if stem == "lib" { Vec::new() } else { below };
+                let module = if stem == root { Vec::new() } else { below };
                 self.modules.insert(module, Module::read(&tokens(&code)));
             }
         }
@@ -86,7 +87,14 @@ impl Imports {
             "self" => at.to_vec(),
             "super" => at.split_last()?.1.to_vec(),
             child if module.children.contains(child) => [at, &[child.to_owned()]].concat(),
-            _ => return None,
+            named => {
+                let used = module.uses.iter().find(|used| used.name == named)?;
+                let longer = [used.path.as_slice(), rest].concat();
+                // The name of another crate leads to itself.
+                return (steps < MOST_STEPS)
+                    .then(|| self.resolve(at, &longer, steps + 1))
+                    .flatten();
+            }
         };
         let mut rest = rest;
         while let Some((next, after)) = rest.split_first() {
@@ -142,19 +150,22 @@ impl Module {
     fn read(tokens: &[String]) -> Self {
         let mut module = Self::default();
         let is = |at: usize, text: &str| tokens.get(at).is_some_and(|token| token == text);
-        // Modules first: a path may name one that is declared after it.
+        // Modules and uses first: a path may name what is declared after it.
         for at in 0..tokens.len() {
             if is(at, "mod") && is(at + 2, ";") {
                 module.children.insert(tokens[at + 1].clone());
+            } else if is(at, "use") {
+                let is_public = at > 0 && (is(at - 1, "pub") || is(at - 1, ")"));
+                tree(tokens, at + 1, &[], is_public, &mut module.uses);
             }
         }
         let mut at = 0;
         while at < tokens.len() {
             let begins = ["crate", "super", "self"].contains(&tokens[at].as_str())
-                || module.children.contains(&tokens[at]);
+                || module.children.contains(&tokens[at])
+                || module.uses.iter().any(|used| used.name == tokens[at]);
             if is(at, "use") {
-                let is_public = at > 0 && (is(at - 1, "pub") || is(at - 1, ")"));
-                at = tree(tokens, at + 1, &[], is_public, &mut module.uses);
+                at = tree(tokens, at + 1, &[], false, &mut Vec::new());
             } else if begins && is(at + 1, "::") && (at == 0 || !is(at - 1, "::")) {
                 let mut path = vec![tokens[at].clone()];
                 while is(at + 1, "::") && tokens.get(at + 2).is_some_and(|token| is_word(token)) {
