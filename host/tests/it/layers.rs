@@ -79,6 +79,56 @@ fn circles_are_found_through_groups_and_what_is_handed_on() {
     assert_eq!(circles(&Imports::read(folder.path()).edges()), wanted);
 }
 
+/// The host's crates, in the order of the code map in host/README.md.
+fn code_map() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("host/README.md")).unwrap();
+    let lines = text.lines().skip_while(|line| !line.starts_with("| crate |")).skip(2);
+    let names = lines.map_while(|line| line.strip_prefix("| `")?.split('`').next());
+    names.map(str::to_owned).collect()
+}
+
+/// The crates of the host that one of them uses, by their folders.
+fn used_by(name: &str) -> BTreeSet<String> {
+    let manifest = read_manifest(&root().join("host").join(name));
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+    let named = dependencies.into_iter().flat_map(toml::Table::keys);
+    let ours = named.filter_map(|name| name.strip_prefix("clickmill-"));
+    ours.map(|name| name.replace('-', "_")).collect()
+}
+
+#[test]
+fn a_crate_uses_only_those_above_it_in_the_code_map() {
+    let map = code_map();
+    let crates =
+        crates().into_iter().filter_map(|folder| Some(folder.strip_prefix("host/")?.to_owned()));
+    let crates: BTreeSet<String> = crates.filter(|name| !name.starts_with("tests/")).collect();
+    assert_eq!(map.iter().cloned().collect::<BTreeSet<_>>(), crates);
+    for (at, name) in map.iter().enumerate() {
+        let above: BTreeSet<String> = map[..at].iter().cloned().collect();
+        let below: Vec<String> = used_by(name).difference(&above).cloned().collect();
+        assert_eq!(below, [""; 0], "`{name}` uses them");
+    }
+}
+
+/// They take most of the time of a build: each is compiled while the others are.
+#[test]
+fn no_heavy_library_waits_for_another() {
+    let doors: [&[&str]; 3] = [&["sandbox"], &["sql"], &["bigquery", "google", "source"]];
+    for door in doors {
+        let mut waited_for: BTreeSet<String> = door.iter().flat_map(|name| used_by(name)).collect();
+        // Those above it are looked at after it.
+        for name in code_map().iter().rev() {
+            if waited_for.contains(name) {
+                waited_for.extend(used_by(name));
+            }
+        }
+        assert!(waited_for.contains("core"), "{door:?} uses nothing");
+        let others = doors.iter().filter(|other| **other != door).flat_map(|other| other.iter());
+        let others: Vec<_> = others.filter(|name| waited_for.contains(**name)).collect();
+        assert_eq!(others, [&""; 0], "{door:?} waits for them");
+    }
+}
+
 #[test]
 fn heavy_libraries_are_behind_one_door_each() {
     for (library, allowed) in [
