@@ -18,7 +18,7 @@ use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
 use super::manifest::{Answers, told};
 use super::permits::Permits;
-use super::processor_time::{set_fuel, until};
+use super::processor_time::{Slice, set_fuel, until};
 use super::shape;
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use super::trust::Trust;
@@ -60,6 +60,7 @@ pub(super) struct Loaded {
     /// The contract that it was built for.
     pub contract: Contract,
     pub pre: InstancePre<Guest>,
+    pub slice: Slice,
     pub permits: Permits,
     configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
@@ -172,7 +173,7 @@ impl Loaded {
         let mut store = store(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
         store.set_hostcall_fuel(output_bytes);
         let deadline = store.data().deadline;
-        let answer = set_fuel(&mut store, self.pre.component(), fuel).and_then(|()| {
+        let answer = set_fuel(&mut store, self.slice, fuel).and_then(|()| {
             until(deadline, async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
                 let func = instance
@@ -276,7 +277,8 @@ pub(super) fn load(
     let manifest = Manifest::default();
     let permits = engine.permits.clone();
     let contract = spoken;
-    let mut loaded = Loaded { digest, contract, pre, permits, configure, process, manifest };
+    let slice = Slice::of(pre.component());
+    let mut loaded = Loaded { digest, contract, pre, slice, permits, configure, process, manifest };
     loaded.manifest = loaded.describe(stage, &describe)?;
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;

@@ -36,15 +36,22 @@ pub(super) fn spent() -> Duration {
 #[error("out of time")]
 pub(super) struct OutOfTime;
 
+/// The fuel after which a component's guests stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice(u64);
+
+impl Slice {
+    /// What a component may have. To look through all of its modules is too much for each call.
+    pub(super) fn of(component: &Component) -> Self {
+        // A component that imports modules does not tell.
+        let has_one = component.resources_required().is_some_and(|parts| parts.num_memories <= 1);
+        Self(if has_one { SLICE } else { SLICE_OF_COMPOSED })
+    }
+}
+
 /// Gives a store fuel, in slices that the component which runs in it may have.
-pub(super) fn set_fuel<T>(
-    store: &mut Store<T>,
-    component: &Component,
-    fuel: u64,
-) -> wasmtime::Result<()> {
-    // A component that imports modules does not tell.
-    let has_one = component.resources_required().is_some_and(|parts| parts.num_memories <= 1);
-    store.fuel_async_yield_interval(Some(if has_one { SLICE } else { SLICE_OF_COMPOSED }))?;
+pub(super) fn set_fuel<T>(store: &mut Store<T>, slice: Slice, fuel: u64) -> wasmtime::Result<()> {
+    store.fuel_async_yield_interval(Some(slice.0))?;
     store.set_fuel(fuel)
 }
 
@@ -119,7 +126,7 @@ mod tests {
         let guest = Guest::new("test".into(), Limits::default(), Default::default());
         let mut store = store(component.engine(), guest);
         // Some seconds of copying, and less than the slice of others: who has that runs out of fuel.
-        set_fuel(&mut store, &component, SLICE / 10).unwrap();
+        set_fuel(&mut store, Slice::of(&component), SLICE / 10).unwrap();
         let deadline = spent() + Duration::from_millis(100);
         let ended = until(deadline, async {
             let instance = linker.instantiate_async(&mut store, &component).await?;

@@ -21,7 +21,7 @@ use super::lift::{Announced, Answer, AnswerError, check};
 use super::lookup::Lookups;
 use super::lower::{Lowered, bytes_of, lower};
 use super::permits::{Permit, Permits};
-use super::processor_time::{OutOfTime, set_fuel, spent, until};
+use super::processor_time::{OutOfTime, Slice, set_fuel, spent, until};
 use super::redactor::Redactor;
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
@@ -36,6 +36,7 @@ pub(super) struct Stage {
     /// The contract that the component was built for.
     pub contract: Contract,
     pub pre: InstancePre<Guest>,
+    pub slice: Slice,
     pub permits: Permits,
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
@@ -182,7 +183,7 @@ impl StageWorker {
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
-        let answer = set_fuel(store, self.stage.pre.component(), share.fuel).and_then(|()| {
+        let answer = set_fuel(store, self.stage.slice, share.fuel).and_then(|()| {
             until(deadline, call(&self.stage, config, store, instance, (batch, given)))
         });
         let used = share.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
@@ -249,7 +250,7 @@ impl StageWorker {
         let deadline = spent().saturating_add(share.time);
         store.data_mut().next_call(HiddenValues::default(), deadline, 0);
         store.set_hostcall_fuel(limits.max_output_bytes);
-        let ended = set_fuel(store, stage.pre.component(), fuel).and_then(|()| {
+        let ended = set_fuel(store, stage.slice, fuel).and_then(|()| {
             let called = call(stage, &stage.rehearsal, store, instance, (batch, &given));
             until(deadline, called).map(drop)
         });

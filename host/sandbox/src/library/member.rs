@@ -178,6 +178,7 @@ impl Member {
             digest: self.component.digest.clone(),
             contract,
             pre: self.component.pre.clone(),
+            slice: self.component.slice,
             permits: self.component.permits.clone(),
             process: self.component.process,
             config: self.config(|name, _| secrets.get(&plugin.name, name).unwrap_or_default()),
