@@ -431,15 +431,7 @@ fn a_stream_follows_what_is_watched_and_says_which_set_made_its_rows() {
     assert_eq!((&answer.end["plugin_set"], answer.sets.len()), (&before, 0));
     let written = live.scratch.write("mask.new", another("plugins/mask"));
     fs::rename(written, live.scratch.path("watched/mask.wasm")).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let swapped = loop {
-        let answer = caller.ask(&batch);
-        if answer.end["plugin_set"] != before {
-            break answer;
-        }
-        assert!(Instant::now() < deadline, "the plugin is not taken up");
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let swapped = answer_of_another(&mut caller, &batch, &before);
     let after = swapped.end["plugin_set"].as_str().unwrap().to_owned();
     assert_eq!(swapped.sets, [&*after]);
     let rows = sorted(&swapped.rows[0]);
@@ -454,4 +446,40 @@ fn a_stream_follows_what_is_watched_and_says_which_set_made_its_rows() {
     let pinned = live.start(&watch[1..3]);
     assert_eq!(pinned.hello["plugin_set"], before);
     pinned.end();
+}
+
+/// Asks until another plugin set than this one answers.
+#[track_caller]
+fn answer_of_another(caller: &mut Caller, batch: &[u8], set: &Json) -> Answer {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let answer = caller.ask(batch);
+        if answer.end["plugin_set"] != *set {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "the plugin is not taken up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_was_refused_at_the_start_is_taken_up_once_it_is_saved_again() {
+    let live = Live::run(600);
+    let watched = live.scratch.path("watched");
+    fs::create_dir(&watched).unwrap();
+    // All that lies there is taken up together or not at all.
+    fs::write(watched.join("mask.wasm"), another("plugins/mask")).unwrap();
+    fs::write(watched.join("enrich.wasm"), "not whole").unwrap();
+    let place = format!("swap.watch={}", watched.display());
+    let watch = ["--watch", "--set", &place, "--set", "swap.watch_interval_secs=0.1"];
+    let mut caller = live.start(&watch);
+    let pinned = live.start(&watch[1..3]);
+    assert_eq!(caller.hello["plugin_set"], pinned.hello["plugin_set"]);
+    pinned.end();
+    fs::remove_file(watched.join("enrich.wasm")).unwrap();
+    let again = live.scratch.write("mask.new", another("plugins/mask"));
+    fs::rename(again, watched.join("mask.wasm")).unwrap();
+    let before = caller.hello["plugin_set"].clone();
+    answer_of_another(&mut caller, &messages(&live.records), &before);
+    caller.end();
 }

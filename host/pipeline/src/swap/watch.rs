@@ -123,8 +123,10 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
         watcher.take_up(there, &mut taken, || true);
     }
     threads.spawn("watch", move |end| {
+        // Objects that were taken up are noted, and what was refused with them was never taken up.
+        let objects = if at_start == AtStart::Runs { &fixed[..] } else { &[] };
         // Before it is looked at: what changes from now on is another.
-        watcher.note_start(&fixed, all, &mut taken);
+        watcher.note_start(objects, all, &mut taken);
         let mut changed = |awaited: &Awaited, first: bool| {
             let of_stages = stages(&watcher.0.slot().current().reading.plugins, all);
             let places = fixed.iter().chain(&of_stages);
