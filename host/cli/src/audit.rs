@@ -1,6 +1,7 @@
 //! `clickmill audit`: who changed what in a pipeline, and whether the record of it is whole.
 
 mod check;
+mod listed;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +19,10 @@ use clickmill_config::{Place, TableName};
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 use clickmill_warehouse::Warehouse;
+use listed::listed;
 
 /// How the names of pipeline files end.
 const PIPELINE_FILE: &str = ".toml";
-
-/// What `list` shows of an entry on a terminal.
-const LISTED: [&str; 8] =
-    ["sequence", "time", "pipeline", "actor", "action", "subject", "outcome", "detail"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -204,13 +202,12 @@ impl List {
         }
         entries.sort_by_key(|entry| Reverse((entry.time, entry.sequence)));
         entries.truncate(self.limit);
-        let mut rows = audit::rows(&entries, &audit::schema()?.arrow())?;
-        if !self.json {
-            let columns: Result<Vec<usize>, _> =
-                LISTED.iter().map(|name| rows.schema().index_of(name)).collect();
-            rows = rows.project(&columns?)?;
+        if self.json {
+            let rows = audit::rows(&entries, &audit::schema()?.arrow())?;
+            return print(&Answer { schema: rows.schema(), batches: vec![rows] }, true);
         }
-        print(&Answer { schema: rows.schema(), batches: vec![rows] }, self.json)
+        entries.iter().for_each(|entry| println!("{}", listed(entry)));
+        Ok(())
     }
 }
 
