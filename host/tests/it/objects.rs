@@ -302,6 +302,30 @@ fn one_bad_object_never_keeps_the_others_from_loading() {
 }
 
 #[test]
+fn what_one_table_lacks_is_told_whatever_another_has() {
+    plugins();
+    let scratch = Scratch::new();
+    let bad = ["generate", "shop", "--rows", "100", "--bad", "not_a_number=60%"];
+    scratch.write("a.csv", scratch.done(&bad));
+    let other = ["--set", "sink.table=clickstream_analytics.other"];
+    let lax = ["--set", "dead_letter.max_rejected_share=0.9"];
+    let into = |more: &[&str], code: i32| {
+        ended(&run(&scratch, None, "a.csv", more).output().unwrap(), code);
+    };
+    let failed = || scratch.done(&["loads", "list", "--failed"]).matches("| failed ").count();
+    into(&[], 2);
+    into(&other, 2);
+    assert_eq!(failed(), 2);
+    into(&[other, lax].concat(), 0);
+    assert_eq!(failed(), 1);
+    let (pipeline, uri) = (batch(), format!("source.uri={}", scratch.path("a.csv").display()));
+    let own = ["loads", "retry", "--json", &pipeline, "--set", "source.format=csv", "--set", &uri];
+    let retried = scratch.run(&[&own[..], &lax].concat());
+    assert_eq!(ended(&retried, 0)["objects_loaded"], 1);
+    assert_eq!(failed(), 0);
+}
+
+#[test]
 fn a_gzip_bomb_is_one_letter_of_bounded_size_and_the_others_are_loaded() {
     plugins();
     let scratch = Scratch::new();

@@ -37,6 +37,7 @@ pub(super) struct LoadsArgs {
 pub(super) struct Failed {
     pub load_id: String,
     pub pipeline: String,
+    pub table: String,
     pub object: String,
     pub source: String,
     pub error: String,
@@ -50,6 +51,7 @@ impl Failed {
         Some(Self {
             load_id: next()?,
             pipeline: next()?,
+            table: next()?,
             object: next()?,
             source: next()?,
             error: next()?,
@@ -131,8 +133,8 @@ impl LoadHistory {
         }
     }
 
-    /// What failed and has not happened since, newest first, each object once: neither the load that
-    /// failed nor a later one of the same name. No more than `most`.
+    /// What failed and has not happened since, newest first, each object once for each table: neither the load
+    /// that failed nor a later one of the same name. No more than `most`.
     pub(super) fn failures(&self, most: usize) -> Result<Vec<Failed>, Failure> {
         if !self.has_failures()? {
             return Ok(Vec::new());
@@ -141,24 +143,26 @@ impl LoadHistory {
         let (own, parameters) = self.own("f.");
         // Earlier versions also entered what nobody can meet again: standard input and the like.
         let sql = format!(
-            "SELECT met.load_id, met.pipeline, met.object, met.source, met.error, met.failed_at FROM (\
-             SELECT f.load_id, f.pipeline, f.object, f.source, f.error, f.failed_at, \
-             ROW_NUMBER() OVER (PARTITION BY f.object ORDER BY f.failed_at DESC) AS nth FROM {failures} AS f \
+            "SELECT met.load_id, met.pipeline, met.into_table, met.object, met.source, met.error, met.failed_at FROM (\
+             SELECT f.load_id, f.pipeline, f.`table` AS into_table, f.object, f.source, f.error, f.failed_at, \
+             ROW_NUMBER() OVER (PARTITION BY f.`table`, f.object ORDER BY f.failed_at DESC) AS nth \
+             FROM {failures} AS f \
              LEFT JOIN {ledger} AS l ON l.load_id = f.load_id AND l.state = 'committed' \
              WHERE l.load_id IS NULL AND (f.object LIKE 'file://%' OR f.object LIKE 'gs://%') AND {own}\
-             ) AS met WHERE met.nth = 1 ORDER BY met.failed_at DESC, met.object LIMIT {PAGE}"
+             ) AS met WHERE met.nth = 1 ORDER BY met.failed_at DESC, met.object, met.into_table \
+             LIMIT {PAGE}"
         );
         paged(most, |skip| {
             let rows = self.ask(&format!("{sql} OFFSET {skip}"), &parameters)?.rows;
             let asked = rows.len();
             let mut failed: Vec<Failed> = rows.into_iter().filter_map(Failed::of).collect();
             let since = self.loaded_since(&failed)?;
-            failed.retain(|failed| !since.contains(&failed.object));
+            failed.retain(|failed| !since.contains(&failed.load_id));
             Ok((asked, failed))
         })
     }
 
-    /// Objects of which another generation was loaded after this one failed.
+    /// Loads that failed before another generation of their object was loaded into their table.
     fn loaded_since(&self, failed: &[Failed]) -> Result<HashSet<String>, Failure> {
         let ledger = self.table(ledger::TABLE);
         let mut since = HashSet::new();
@@ -170,15 +174,20 @@ impl LoadHistory {
             let is_of = |name: &String| format!("SUBSTR(source, 1, LENGTH(@{name})) = @{name}");
             let any: Vec<String> = names.iter().map(is_of).collect();
             let sql = format!(
-                "SELECT source, MAX(finished_at) AS finished_at FROM {ledger} WHERE state = 'committed' AND ({}) GROUP BY source",
+                "SELECT `table` AS into_table, source, MAX(finished_at) AS finished_at FROM {ledger} \
+                 WHERE state = 'committed' AND ({}) GROUP BY 1, 2",
                 any.join(" OR ")
             );
             for row in self.ask(&sql, &parameters)?.rows {
-                let (Some(source), Some(at)) = (row[0].as_str(), row[1].as_str()) else { continue };
+                let texts = (row[0].as_str(), row[1].as_str(), row[2].as_str());
+                let (Some(table), Some(source), Some(at)) = texts else { continue };
                 let Some((object, _)) = source.rsplit_once('@') else { continue };
-                let later =
-                    |failed: &&Failed| failed.object == object && failed.failed_at.as_str() < at;
-                since.extend(failed.iter().find(later).map(|failed| failed.object.clone()));
+                let is_over = |failed: &&Failed| {
+                    failed.table == table
+                        && failed.object == object
+                        && failed.failed_at.as_str() < at
+                };
+                since.extend(failed.iter().find(is_over).map(|failed| failed.load_id.clone()));
             }
         }
         Ok(since)
