@@ -1,7 +1,7 @@
--- One row per dead letter: of a record that was refused more than once, the latest; with how often it
+-- One row per dead letter: of a record that a pipeline refused more than once, the latest; with how often it
 -- was tried, and since when and by which plugin set it is resolved.
--- Grain: a row that was refused, of a record of a source. Reads all columns asked for of dead_letter, plus letter_id and timestamp,
--- and dead_letter_attempts.
+-- Grain: a row that a pipeline refused, of a record of a source. Reads all columns asked for of dead_letter, plus pipeline,
+-- letter_id and timestamp, and dead_letter_attempts.
 SELECT
   letters.*,
   1 + COALESCE(tries.tries, 0) AS attempts,
@@ -10,15 +10,16 @@ SELECT
 FROM (
   SELECT *
   FROM clickstream_analytics.dead_letter
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY letter_id ORDER BY timestamp DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY pipeline, letter_id ORDER BY timestamp DESC) = 1
 ) AS letters
 LEFT JOIN (
   SELECT
+    pipeline,
     letter_id,
     COUNT(*) AS tries,
     MAX(CASE WHEN outcome <> 'rejected' THEN attempted_at END) AS resolved_at,
     MAX(CASE WHEN outcome <> 'rejected' THEN plugin_set END) AS resolved_by
   FROM clickstream_analytics.dead_letter_attempts
-  GROUP BY letter_id
+  GROUP BY pipeline, letter_id
 ) AS tries
-ON tries.letter_id = letters.letter_id
+ON tries.pipeline = letters.pipeline AND tries.letter_id = letters.letter_id

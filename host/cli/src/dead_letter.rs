@@ -2,11 +2,11 @@
 
 mod replay;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
@@ -20,6 +20,8 @@ use clickmill_sink::{Tables, check_condition};
 use clickmill_tables::result_set::{Answer, ResultSet};
 
 const TABLE: &str = "clickstream_analytics.dead_letter";
+/// As many letters are shown at most, all of one id.
+const MOST_SHOWN: usize = 10;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,43 +119,53 @@ fn without_rows(answer: Answer) -> Result<Answer, Failure> {
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let id = ids::beginning(&self.id, "letter")?;
-        let sql = format!("SELECT * FROM {TABLE} WHERE letter_id LIKE '{id}%' LIMIT 2");
-        let answer = answer(warehouse, &sql)?;
-        let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
-        if found != 1 {
-            let what = if found == 0 { "no letter" } else { "more than one letter" };
+        // Pipelines that refuse the same record have letters of one id; a pipeline that met it twice, two of them.
+        let sql = format!(
+            "SELECT * FROM {TABLE} WHERE letter_id LIKE '{id}%' \
+             QUALIFY ROW_NUMBER() OVER (PARTITION BY pipeline, letter_id ORDER BY timestamp DESC) = 1 \
+             ORDER BY letter_id, pipeline LIMIT {MOST_SHOWN}"
+        );
+        let found = ResultSet::of(&answer(warehouse, &sql)?)?;
+        let ids: BTreeSet<&str> =
+            found.rows.iter().filter_map(|row| text(&found, row, "letter_id")).collect();
+        if ids.len() != 1 {
+            let what = if ids.is_empty() { "no letter" } else { "more than one letter" };
             return Err(Failure::bad_input(format!("{what} begins with `{}`", self.id))
                 .hint("`clickmill dead-letter list` shows how the ids begin"));
         }
-        enter(warehouse, &answer)?;
-        let found = ResultSet::of(&answer)?;
+        let open = found.rows.iter().filter(|row| text(&found, row, "sealed_with").is_none());
+        for row in open {
+            let pipeline = text(&found, row, "pipeline").unwrap_or_default();
+            enter(warehouse, pipeline, text(&found, row, "letter_id").unwrap_or_default())?;
+        }
         if self.json {
             return print_set(found, true);
         }
-        for (column, value) in found.columns.iter().zip(found.rows.iter().flatten()) {
-            let value = match value {
-                Json::Null => String::new(),
-                Json::String(text) => indented(text),
-                other => other.to_string(),
-            };
-            println!("{:<14} {value}", column.name);
+        for (number, row) in found.rows.iter().enumerate() {
+            if number > 0 {
+                println!();
+            }
+            for (column, value) in found.columns.iter().zip(row) {
+                let value = match value {
+                    Json::Null => String::new(),
+                    Json::String(text) => indented(text),
+                    other => other.to_string(),
+                };
+                println!("{:<14} {value}", column.name);
+            }
         }
         Ok(())
     }
 }
 
-/// Enters that a letter is shown that is not sealed, before it is.
-fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
-    let text = |column: &str| {
-        let mut batches = letter.batches.iter().filter(|batch| batch.num_rows() > 0);
-        let column = batches.next().and_then(|batch| batch.column_by_name(column));
-        let value = column.filter(|column| column.is_valid(0));
-        value.map(|column| array_value_to_string(column, 0)).transpose()
-    };
-    if text("sealed_with")?.is_some() {
-        return Ok(());
-    }
-    let pipeline = text("pipeline")?.unwrap_or_default();
+/// A text of a row.
+fn text<'a>(of: &ResultSet, row: &'a [Json], column: &str) -> Option<&'a str> {
+    let at = of.columns.iter().position(|known| known.name == column)?;
+    row.get(at)?.as_str()
+}
+
+/// Enters that a letter of a pipeline is shown, before it is.
+fn enter(warehouse: &str, pipeline: &str, letter_id: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tables = runtime.block_on(Tables::open(&Place::Warehouse, warehouse))?;
     let target = TableName { dataset: place::DATASET.to_owned(), table: String::new() };
@@ -164,10 +176,10 @@ fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
             folder.display()
         ))
     };
-    let audit = AuditSink::open(&folder, &pipeline, &tables, &target, runtime.handle());
+    let audit = AuditSink::open(&folder, pipeline, &tables, &target, runtime.handle());
     let audit = audit.map_err(|error| failed(error.into()))?;
     let entered = audit.enter(Event {
-        subject: text("letter_id")?.unwrap_or_default(),
+        subject: letter_id.to_owned(),
         ..Event::new(&place::actor(), Action::Reveal, "the whole letter")
     });
     entered.map_err(|error| failed(error.into()))?;

@@ -27,7 +27,8 @@ pub struct Wanted<'a> {
     pub table: &'a TableName,
     /// Its columns.
     pub schema: &'a TableSchema,
-    /// The attempts: letters that are resolved there are left out.
+    /// The attempts: letters that the pipeline has resolved there are left out. Another pipeline's letter of the same
+    /// record has the same id.
     pub attempts: TableName,
     /// The pipeline's name.
     pub pipeline: &'a str,
@@ -242,7 +243,8 @@ impl Wanted<'_> {
         let Self { attempts, condition, limit, .. } = self;
         self.select(&format!(
             "letters.letter_id > @after AND ({condition}) \
-             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
+             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried \
+             WHERE tried.pipeline = @pipeline AND tried.outcome <> 'rejected') \
              ORDER BY letters.letter_id LIMIT {limit}",
             attempts.dataset, attempts.table,
         ))

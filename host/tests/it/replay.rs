@@ -85,6 +85,29 @@ fn letters_pass_through_mended_plugins_and_are_resolved() {
     scratch.done(&["audit", "verify"]);
 }
 
+/// Two pipelines that refuse the same record have letters of one id.
+#[test]
+fn what_a_pipeline_resolves_stays_open_for_another() {
+    let scratch = Scratch::new();
+    let (pipeline, summary) = loaded(&scratch);
+    let letters = summary["rows_rejected"].as_u64().unwrap();
+    let second = ["--set", "name=second", "--set", "sink.table=clickstream_analytics.second"];
+    let source = format!("source.uri={}", scratch.path("clothing.csv").display());
+    let run = ["run", &pipeline, "--set", &source, "--set", "dead_letter.max_rejected_share=1.0"];
+    scratch.done(&[&run[..], &second].concat());
+    let open = "SELECT COUNT(*) FROM clickstream_analytics.dead_letters WHERE resolved_at IS NULL";
+    assert_eq!(scratch.number(open), 2 * letters);
+    let resolved = replay(&scratch, &pipeline, &NO_RULES)["resolved"].as_u64().unwrap();
+    assert!(resolved > 0);
+    assert_eq!(scratch.number(open), 2 * letters - resolved);
+    let done = replay(&scratch, &pipeline, &[&NO_RULES[..], &second].concat());
+    assert_eq!((&done["letters"], &done["resolved"]), (&letters.into(), &resolved.into()));
+    assert_eq!(scratch.number(open), 2 * (letters - resolved));
+    let one = scratch.query("SELECT letter_id FROM clickstream_analytics.dead_letter LIMIT 1");
+    let shown = scratch.done(&["dead-letter", "show", one[0]["letter_id"].as_str().unwrap()]);
+    assert!(shown.contains("clothing_batch\n") && shown.contains("second\n"), "{shown}");
+}
+
 #[test]
 fn a_condition_stays_within_its_parentheses() {
     let scratch = Scratch::new();
