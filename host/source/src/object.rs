@@ -227,7 +227,7 @@ impl Object {
             let start = buffered.fill_buf()?;
             let inner: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
                 Box::new(Gzip::new(buffered))
-            } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            } else if is_zstd(start) {
                 Box::new(zstd::Decoder::with_buffer(buffered)?)
             } else {
                 return Ok(Box::new(buffered));
@@ -241,6 +241,11 @@ impl Object {
         }
         Ok(input)
     }
+}
+
+/// Whether bytes begin as zstd does: with a frame of data, or with one to be skipped, as what `pzstd` writes.
+fn is_zstd(start: &[u8]) -> bool {
+    matches!(start, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 /// What no other run is called.
@@ -363,6 +368,10 @@ mod tests {
     fn compressed_once_or_twice_bytes_are_read_as_they_were() {
         let text = b"a,b\n1,2\n".repeat(100_000);
         let zstd = zstd::encode_all(text.as_slice(), 1).expect("compressed");
+        // As `pzstd` writes it: each frame behind one that is skipped, which says how long it is.
+        let to_skip = b"\x50\x2a\x4d\x18\x04\0\0\0size";
+        let framed = [&to_skip[..], &zstd, to_skip, &zstd].concat();
+        assert!(read(&framed).expect("read") == Some(text.repeat(2)));
         for stored in [text.clone(), gzip(&text), gzip(&gzip(&text)), gzip(&zstd), zstd] {
             assert!(read(&stored).expect("read").as_deref() == Some(&text));
         }
