@@ -21,7 +21,7 @@ mod to_text;
 
 use datafusion::logical_expr::ScalarUDF;
 
-pub(super) use extremes::sorted;
+pub(super) use extremes::{nullable, sorted};
 pub(super) use kind::Kind;
 pub(super) use numeric::numeric_literal;
 use scalar::{Checked, Named};

@@ -33,6 +33,7 @@ pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
         Role::Sum,
         Role::Part,
         Role::Mean,
+        Role::Nullable,
     ]
     .into_iter()
     .map(udf)
@@ -41,6 +42,11 @@ pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
 /// What makes a number sort as BigQuery sorts it, and nothing of other values.
 pub(crate) fn sorted() -> ScalarUDF {
     udf(Role::Sorted)
+}
+
+/// What gives a value as it is, and tells the planner that it may be NULL.
+pub(crate) fn nullable() -> ScalarUDF {
+    udf(Role::Nullable)
 }
 
 fn udf(role: Role) -> ScalarUDF {
@@ -72,6 +78,8 @@ enum Role {
     Part,
     /// What it gives.
     Mean,
+    /// A value that may be NULL, whatever the planner takes it for.
+    Nullable,
 }
 
 impl ScalarUDFImpl for Around {
@@ -85,6 +93,7 @@ impl ScalarUDFImpl for Around {
             Role::Sum => "summed",
             Role::Part => "avg_of",
             Role::Mean => "averaged",
+            Role::Nullable => "nullable",
         }
     }
 
@@ -101,7 +110,7 @@ impl ScalarUDFImpl for Around {
             (Role::Least | Role::Greatest, Some(kind)) if kind != Kind::Json => found.clone(),
             (Role::Least | Role::Greatest, None) if found.is_null() => DataType::Int64,
             (Role::Extreme, None) if wide => DataType::Float64,
-            (Role::Extreme, _) => found.clone(),
+            (Role::Extreme | Role::Nullable, _) => found.clone(),
             (Role::Sorted, Some(Kind::Float)) => DataType::Float64,
             (Role::Sorted, _) => found.clone(),
             (Role::Summand, Some(Kind::Int)) => WIDE,
@@ -136,7 +145,7 @@ impl ScalarUDFImpl for Around {
                 Role::Least | Role::Greatest | Role::Extreme => same,
                 Role::Sorted => same && Kind::of(&found) != Some(Kind::Float),
                 Role::Summand | Role::Part => same,
-                Role::Sum | Role::Mean => false,
+                Role::Sum | Role::Mean | Role::Nullable => false,
             };
             if nothing {
                 return Ok(ExprSimplifyResult::Simplified(args.remove(0)));
@@ -165,6 +174,7 @@ impl Around {
         let gives = self.return_type(std::slice::from_ref(values.data_type()))?;
         let float = Kind::of(values.data_type()) == Some(Kind::Float);
         Ok(match self.role {
+            Role::Nullable => values.clone(),
             Role::Least | Role::Greatest if float => {
                 let nan = if let Role::Least = self.role { i64::MIN } else { i64::MAX };
                 let values = cast(values, &DataType::Float64)?;

@@ -67,6 +67,10 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
             }
             Transformed::no(Expr::InSubquery(of))
         }
+        // It is NULL where the subquery finds no row, of which the column knows nothing.
+        Expr::ScalarSubquery(of) if !of.subquery.schema().field(0).is_nullable() => {
+            Transformed::yes(functions::nullable().call(vec![Expr::ScalarSubquery(of)]))
+        }
         Expr::Case(case) => Transformed::yes(cases(case, schema)?),
         Expr::Like(like) => {
             like_checked(&like, schema)?;

@@ -102,29 +102,48 @@ fn answered(subquery: &Subquery) -> Result<(), DataFusionError> {
     Ok(())
 }
 
-/// DataFusion looks for an aggregate too, but counts rows without a table, such as those of `SELECT 1`, as none.
+/// DataFusion looks for an aggregate too, but counts rows without a table, such as those of `SELECT 1`, as none. Of
+/// an aggregate of all rows it forgets HAVING.
 fn one_value(expr: &Expr) -> Result<TreeNodeRecursion, DataFusionError> {
     match expr {
-        Expr::ScalarSubquery(subquery)
-            if is_correlated(subquery) && !is_aggregate(&subquery.subquery) =>
-        {
-            plan_err!(
-                "a subquery that stands for one value, and names columns of the query around it, wants an aggregate \
+        Expr::ScalarSubquery(subquery) if is_correlated(subquery) => {
+            match groups(&subquery.subquery) {
+                None => plan_err!(
+                    "a subquery that stands for one value, and names columns of the query around it, wants an aggregate \
                  here, such as MAX: BigQuery gives an error where it finds several"
-            )
+                ),
+                Some(Groups { by: [], having: true }) => plan_err!(
+                    "a subquery that stands for one value, and names columns of the query around it, does not take \
+                 HAVING without GROUP BY here: write IF around the aggregate"
+                ),
+                Some(_) => Ok(TreeNodeRecursion::Continue),
+            }
         }
         _ => Ok(TreeNodeRecursion::Continue),
     }
 }
 
-/// Whether the rows of a plan are groups, HAVING or not.
-fn is_aggregate(plan: &LogicalPlan) -> bool {
+/// What rows are groups by, and whether HAVING chooses among them.
+struct Groups<'a> {
+    by: &'a [Expr],
+    having: bool,
+}
+
+/// The groups that the rows of a plan are.
+fn groups(plan: &LogicalPlan) -> Option<Groups<'_>> {
     match plan {
-        LogicalPlan::Projection(projection) => is_aggregate(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => is_aggregate(&alias.input),
-        LogicalPlan::Filter(having) => matches!(*having.input, LogicalPlan::Aggregate(_)),
-        LogicalPlan::Aggregate(_) => true,
-        _ => false,
+        LogicalPlan::Projection(projection) => groups(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => groups(&alias.input),
+        LogicalPlan::Filter(having) => match &*having.input {
+            LogicalPlan::Aggregate(Aggregate { group_expr, .. }) => {
+                Some(Groups { by: group_expr, having: true })
+            }
+            _ => None,
+        },
+        LogicalPlan::Aggregate(Aggregate { group_expr, .. }) => {
+            Some(Groups { by: group_expr, having: false })
+        }
+        _ => None,
     }
 }
 
