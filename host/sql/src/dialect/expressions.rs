@@ -42,6 +42,12 @@ pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
 
 /// What to write in place of an expression; `None` where it may stay. What is in it is done already.
 pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
+    if compared(expr).into_iter().any(|side| !compared(side).is_empty()) {
+        return plan_err!(
+            "one comparison in another, such as `a = b = c`, wants parentheses in BigQuery: so do IS, IN, LIKE \
+             and BETWEEN"
+        );
+    }
     match expr {
         Expr::Identifier(name) if name.value.starts_with("@@") => Err(refused(name)),
         // What is compared, and how, is seen once types are known.
@@ -134,6 +140,32 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             _ => translated(function).map(Some),
         },
         other => Err(refused(format!("`{other}`"))),
+    }
+}
+
+/// What a comparison compares; nothing of what is none.
+fn compared(expr: &Expr) -> Vec<&Expr> {
+    use BinaryOperator as Of;
+    match expr {
+        Expr::BinaryOp {
+            left,
+            op: Of::Eq | Of::NotEq | Of::Lt | Of::LtEq | Of::Gt | Of::GtEq,
+            right,
+        } => vec![&**left, &**right],
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+            vec![&**left, &**right]
+        }
+        Expr::IsFalse(of)
+        | Expr::IsNotFalse(of)
+        | Expr::IsTrue(of)
+        | Expr::IsNotTrue(of)
+        | Expr::IsNull(of)
+        | Expr::IsNotNull(of)
+        | Expr::InList { expr: of, .. }
+        | Expr::InSubquery { expr: of, .. } => vec![&**of],
+        Expr::Like { expr: of, pattern, .. } => vec![&**of, &**pattern],
+        Expr::Between { expr: of, low, high, .. } => vec![&**of, &**low, &**high],
+        _ => Vec::new(),
     }
 }
 

@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause,
     OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, WildcardAdditionalOptions, WindowFrameBound,
-    WindowFrameUnits, WindowSpec,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value,
+    WildcardAdditionalOptions, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
 
 use super::unnest;
@@ -58,7 +58,14 @@ pub(super) fn query(query: &Query) -> Checked {
     only(pipe_operators.is_empty(), "a pipe operator")?;
     match limit_clause {
         None => {}
-        Some(LimitClause::LimitOffset { limit: Some(_), limit_by, .. }) if limit_by.is_empty() => {}
+        Some(LimitClause::LimitOffset { limit: Some(limit), offset, limit_by })
+            if limit_by.is_empty() =>
+        {
+            let skipped = offset.as_ref().map(|offset| &offset.value);
+            if [limit].into_iter().chain(skipped).any(is_null) {
+                return Err(plan_datafusion_err!("LIMIT and OFFSET take a number, not NULL"));
+            }
+        }
         Some(_) => return Err(refused("LIMIT other than `LIMIT count [OFFSET skip]`")),
     }
     if let Some(order_by) = order_by {
@@ -68,12 +75,19 @@ pub(super) fn query(query: &Query) -> Checked {
             OrderByKind::Expressions(orders) => {
                 orders_by(orders)?;
                 for order in orders {
-                    no_parameter(&order.expr, "ORDER BY")?;
+                    key(&order.expr, "ORDER BY")?;
                 }
             }
         }
     }
     set(body)
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr: of, .. } => is_null(of),
+        _ => matches!(bare(expr), Expr::Value(value) if value.value == Value::Null),
+    }
 }
 
 fn orders_by(orders: &[OrderByExpr]) -> Checked {
@@ -153,7 +167,7 @@ pub(super) fn select(select: &Select) -> Checked {
     only(matches!(flavor, SelectFlavor::Standard), "FROM before SELECT")?;
     match group_by {
         GroupByExpr::Expressions(keys, modifiers) if modifiers.is_empty() => {
-            keys.iter().try_for_each(|key| no_parameter(key, "GROUP BY"))?;
+            keys.iter().try_for_each(|grouped| key(grouped, "GROUP BY"))?;
         }
         _ => return Err(refused("GROUP BY ALL or WITH")),
     }
@@ -273,14 +287,31 @@ fn name(given: &Ident) -> Checked {
     }
 }
 
-/// A parameter by itself is no ordinal, which it would be once its number is in its place.
-fn no_parameter(expr: &Expr, what: &str) -> Checked {
-    match expr {
-        Expr::Nested(inner) => no_parameter(inner, what),
-        Expr::Identifier(name) if name.value.starts_with('@') => {
+/// What rows are grouped or ordered by: of literals, the place of a column alone. A parameter by itself is no place,
+/// which it would be once its number is in its place.
+fn key(expr: &Expr, what: &str) -> Checked {
+    let is_place =
+        |value: &Value| matches!(value, Value::Number(number, _) if number.parse::<u64>().is_ok());
+    match (expr, bare(expr)) {
+        (Expr::Value(place), _) if is_place(&place.value) => Ok(()),
+        (_, Expr::Identifier(name)) if name.value.starts_with('@') => {
             Err(plan_datafusion_err!("{what} does not take the parameter `{name}` by itself"))
         }
+        (_, Expr::Value(_)) => Err(plan_datafusion_err!(
+            "{what} takes no literal but the place of a column, such as `{what} 1`: `{expr}` is none"
+        )),
         _ => Ok(()),
+    }
+}
+
+/// An expression without parentheses and signs.
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner)
+        | Expr::UnaryOp { op: UnaryOperator::Plus | UnaryOperator::Minus, expr: inner } => {
+            bare(inner)
+        }
+        _ => expr,
     }
 }
 
