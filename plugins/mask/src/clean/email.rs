@@ -2,9 +2,11 @@
 //! host also an address in brackets.
 //!
 //! The host needs a dot and a last label of two letters or more, so `react@18.2.0` is none; after a
-//! percent-encoded `@` a bare host name (`user%40host`) will do. `logo@2x.png` is none either. The name
-//! reaches back to whatever cannot be in one. Of the signs that the standard allows in names, those that
-//! delimit something in URLs and JSON (`/`, `=`, `?`, `&`, `#`, `{`, `|`, `}` and the backtick) end it.
+//! percent-encoded `@` a bare host name (`user%40host`) will do. `logo@2x.png` is none either. The host ends
+//! before a sign behind its first dot, such as a dash or a quote as they are printed; the name
+//! reaches back to whatever cannot be in one, but for such signs at its beginning. Of the signs that the
+//! standard allows in names, those that delimit something in URLs and JSON (`/`, `=`, `?`, `&`, `#`, `{`,
+//! `|`, `}` and the backtick) end it.
 
 use super::span::{Mark, Span};
 use super::view::View;
@@ -37,7 +39,47 @@ fn name_start(text: View<'_>, at: usize) -> usize {
         return at;
     }
     let start = at - before.iter().rev().take_while(|b| is_name(**b)).count();
-    start + before[start..].iter().take_while(|b| **b == b'+').count()
+    let start = start + before[start..].iter().take_while(|b| **b == b'+').count();
+    start + signs(&before[start..])
+}
+
+/// How many bytes of this name are signs before it: `“ada`. One of signs alone is a name.
+fn signs(name: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(sign) = first_char(&name[at..]).filter(|char| is_sign(*char)) {
+        at += sign.len_utf8();
+    }
+    if at < name.len() { at } else { 0 }
+}
+
+/// The character that the text begins with, if it is none of ASCII.
+fn first_char(text: &[u8]) -> Option<char> {
+    if text.first()?.is_ascii() {
+        return None;
+    }
+    let longest = &text[..text.len().min(char::MAX.len_utf8())];
+    longest.utf8_chunks().next()?.valid().chars().next()
+}
+
+/// Whether this is a sign that is printed around words: a quote, a dash, an arrow, a picture. What may be in the
+/// name of a host, such as a Catalan `·`, is none.
+fn is_sign(char: char) -> bool {
+    let is_in_a_block = matches!(
+        char,
+        '\u{a0}'..='\u{ac}'
+            | '\u{ae}'..='\u{b6}'
+            | '\u{b8}'..='\u{bf}'
+            | '\u{60c}'
+            | '\u{61b}'
+            | '\u{61f}'
+            | '\u{964}'
+            | '\u{2010}'..='\u{205e}'
+            | '\u{20a0}'..='\u{20cf}'
+            | '\u{2100}'..='\u{2bff}'
+            | '\u{3000}'..='\u{303f}'
+            | '\u{1f000}'..='\u{1faff}'
+    );
+    is_in_a_block && !char.is_alphanumeric()
 }
 
 /// Where the name begins, without the quote before it that also stands behind the host: `'ada@example.com'`.
@@ -73,6 +115,23 @@ fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize>
     }
     let length = text[start..].iter().take_while(|b| is_host(**b)).count();
     let host = &text[start..start + length];
+    let dot = host.iter().position(|b| *b == b'.').unwrap_or(length);
+    // A last label in letters of ASCII may have text behind it in others: `example.com年2024`.
+    let last = host.iter().rposition(|b| *b == b'.').unwrap_or(length);
+    let others = host[last..].iter().position(|b| !b.is_ascii()).map(|at| last + at);
+    let ends = [Some(before_sign(host, dot)), Some(length), others];
+    let mut hosts = ends.into_iter().flatten().map(|end| &host[..end]);
+    hosts.find_map(|host| host_length(host, bare_host_will_do)).map(|length| start + length)
+}
+
+/// Where the first sign is in a host, from a place on, or where it ends.
+fn before_sign(host: &[u8], from: usize) -> usize {
+    let is_sign = |at: &usize| first_char(&host[*at..]).is_some_and(is_sign);
+    (from..host.len()).find(is_sign).unwrap_or(host.len())
+}
+
+/// The length of the host that this is, but for what cannot be at its end.
+fn host_length(host: &[u8], bare_host_will_do: bool) -> Option<usize> {
     let host = &host[..host.iter().rposition(|b| !matches!(b, b'.' | b'-' | b'_'))? + 1];
     let mut labels = host.rsplit(|b| *b == b'.');
     let last = labels.next()?;
@@ -87,7 +146,7 @@ fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize>
     let dotted =
         labels.next().is_some() && !first.is_empty() && (is_word || is_punycode) && !is_density;
     let bare = bare_host_will_do && last.len() == host.len() && is_word;
-    (dotted || bare).then_some(start + host.len())
+    (dotted || bare).then_some(host.len())
 }
 
 /// The length of an address and the bracket behind it: `192.0.2.1]`, `IPv6:2001:db8::1]`.
@@ -146,7 +205,7 @@ mod tests {
             ("'ada@example.com'", "'[email]'"),
             ("user%EF%BC%A0example.com", "[email]"),
             ("q=mail%3A+ada%40example.com", "q=mail%3A+[email]"),
-            ("\u{ab}\"ada b\"@example.com\u{bb}", "\u{ab}[email]"),
+            ("\u{ab}\"ada b\"@example.com\u{bb}", "\u{ab}[email]\u{bb}"),
             ("\u{201c}\"ada b\"@example.com", "\u{201c}[email]"),
             ("\u{1f4e7}\"ada b\"@example.com", "\u{1f4e7}[email]"),
             ("\u{3000}\"ada b\"@example.com", "\u{3000}[email]"),
@@ -156,6 +215,27 @@ mod tests {
             ("/p?m=ada&#64example.com", "/p?m=[email]"),
             ("ada&commat;mail&ndash;server.example.com", "[email]"),
             ("x@y&shy;.io, y@&zwnj;z.io", "[email], [email]"),
+        ]);
+    }
+
+    #[test]
+    fn an_address_goes_whatever_signs_and_letters_are_around_it() {
+        check_clean(&[
+            ("ada@example.com\u{2013}2024", "[email]\u{2013}2024"),
+            ("ada@example.com\u{20ac}5", "[email]\u{20ac}5"),
+            ("ada@example.com\u{5e74}2024", "[email]\u{5e74}2024"),
+            ("ada@\u{43f}\u{440}.\u{440}\u{444}\u{2014}1", "[email]\u{2014}1"),
+            ("ada@example.com%E2%80%935", "[email]%E2%80%935"),
+            ("ada@example.com&ndash;2024", "[email]&ndash;2024"),
+            (r#"{"m":"ada@example.com\u20135"}"#, r#"{"m":"[email]\u20135"}"#),
+            ("\u{201c}ada@example.com\u{201d}", "\u{201c}[email]\u{201d}"),
+            ("\u{2192}ada@example.com\u{2026}", "\u{2192}[email]\u{2026}"),
+            // These are of the address.
+            ("\u{2026}@example.com", "[email]"),
+            ("ada@i\u{2764}.ws", "[email]"),
+            ("ada@mail.i\u{2764}.ws", "[email]"),
+            ("ada@mail.col\u{b7}legi.cat", "[email]"),
+            ("ada@b.verm\u{f6}gensberater", "[email]"),
         ]);
     }
 
