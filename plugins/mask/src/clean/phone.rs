@@ -13,8 +13,8 @@
 //!   `01-02-2024`, nor a postcode like `01310-100`.
 //! - Without a 0, where the groups of a country tell and nothing else is there: Russian (`8 916 123-45-67`),
 //!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
-//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped, or 9 to 12 that are not (as
-//!   many as 15 behind `00`) and no epoch time.
+//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped, or 8 to 12 that are not (as
+//!   many as 15 behind `00`) and no epoch time or date.
 //!
 //! - Behind a number and a space, `/` or ` - `: another one, and what is grouped as the number before it is
 //!   (`+48 601 234 567 / 601 234 568`). The number before ends there.
@@ -98,7 +98,11 @@ fn numbers(
     while let Some((start, end)) = number {
         let at = rest[end - 1].end;
         let at = at + extension(&text[at..]);
-        spans.push(Span { start: rest[start].lead, end: at, mark: Mark::Phone });
+        let lead = rest[start].lead;
+        // One that is not closed within the number stands around it: `(0171 1234567)`.
+        let count = |sign: u8| text[lead..at].iter().filter(|byte| **byte == sign).count();
+        let is_around = text[lead] == b'(' && count(b'(') > count(b')');
+        spans.push(Span { start: lead + usize::from(is_around), end: at, mark: Mark::Phone });
         stop = Some(at);
         let again = repeated(&rest[start..], end - start);
         rest = &rest[end..];
@@ -355,6 +359,14 @@ mod tests {
             ("030%C2%A0901820", "[phone]"),
             ("Tel. 601234567", "Tel. [phone]"),
             ("Tel.0301234567", "Tel.[phone]"),
+            ("Tel. 72009235 (home)", "Tel. [phone] (home)"),
+            ("(0171 1234567)", "([phone])"),
+            (
+                "mail me (+49 171 1234567), or (Tel. 030 1234567)",
+                "mail me ([phone]), or (Tel. [phone])",
+            ),
+            ("q=%28%2B49+171+1234567%29", "q=%28[phone]%29"),
+            ("(+49 (171) 1234567)", "([phone])"),
             ("Phone%204155552671", "Phone%20[phone]"),
             ("T\u{e9}l : 0142685300", "T\u{e9}l : [phone]"),
             ("089 / 123 456-0", "[phone]"),
@@ -434,6 +446,7 @@ mod tests {
             "01310-100 S\u{e3}o Paulo",
             "phone 1700000000",
             "phone 4006381333931",
+            "call 20240115",
             "01/02/2024 12:30",
             "01-02/2024",
             "05.06.2024 08:15",

@@ -8,7 +8,9 @@ pub(super) fn is_ungrouped(groups: &[Group]) -> bool {
         return false;
     };
     let is_foreign = group.first == b'0' && group.second == b'0';
+    let is_date = matches!((group.first, group.second), (b'1', b'9') | (b'2', b'0'));
     match group.len() {
+        8 => !is_date,
         10 => group.first != b'1',
         9..=12 => true,
         13..=15 => is_foreign,
