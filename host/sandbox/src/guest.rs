@@ -97,10 +97,14 @@ impl Guest {
         self.refused_memory = None;
     }
 
-    /// The fuel that keeping sensitive values out of the next line costs, whether anybody reads it or not:
-    /// what a plugin may do is the same at every level.
+    /// The fuel that the next line costs beside its own bytes. Keeping sensitive values out of it costs the same
+    /// whether anybody reads it or not: what a plugin may do is the same at every level. With a piece of a trace
+    /// those before it are looked at again.
     fn cost_of_line(&self) -> usize {
-        if self.lines_left > 0 { self.hidden.cost_of_line() } else { 0 }
+        let hiding = if self.lines_left > 0 { self.hidden.cost_of_line() } else { 0 };
+        let is_in_pieces = matches!(self.trace, Trace::Pieces);
+        let pieces = self.last_error.as_ref().filter(|_| is_in_pieces).map_or(0, String::len);
+        hiding.saturating_add(pieces)
     }
 
     /// Counts values of a column that are null since they could not be read.
@@ -447,5 +451,18 @@ mod tests {
         let piece = "x".repeat(100);
         let told = kept(&mut guest, &[&*piece; 100]).unwrap();
         assert!(told.len() <= limits.max_message_bytes + '…'.len_utf8(), "{}", told.len());
+    }
+
+    /// Else pieces of nothing would have the host look at the others for ever, at the cost of a line.
+    #[test]
+    fn a_piece_of_a_trace_costs_what_is_looked_at_of_those_before_it() {
+        let mut guest = Guest::new("test".into(), Limits::default(), Default::default());
+        kept(&mut guest, &["one line", "panic: in one line"]);
+        assert_eq!(guest.cost_of_line(), 0);
+        guest.next_call(HiddenValues::default(), Duration::MAX, 10);
+        kept(&mut guest, &["panic: ", "boom", ""]);
+        assert_eq!(guest.cost_of_line(), "panic: boom".len());
+        kept(&mut guest, &["goroutine "]);
+        assert_eq!(guest.cost_of_line(), 0);
     }
 }
