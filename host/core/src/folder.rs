@@ -169,6 +169,16 @@ fn of_another(link: &std::path::Path) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, why)
 }
 
+/// Why a file could not be made. What has its name and is none was not made by another: nobody would find there what
+/// others are taken to have made.
+fn no_file(path: &std::path::Path, error: io::Error) -> io::Error {
+    let is_there = fs::symlink_metadata(path).is_ok() && !path.is_file();
+    if error.kind() != ErrorKind::AlreadyExists || !is_there {
+        return error;
+    }
+    io::Error::other(format!("`{}` is in the way, and is not a file", path.display()))
+}
+
 fn failed(location: &Path, error: io::Error) -> Error {
     let path = location.to_string();
     match error.kind() {
@@ -190,7 +200,12 @@ impl ObjectStore for Folder {
         let bytes = Bytes::from(payload);
         let put = match options.mode {
             PutMode::Overwrite => on_thread(move || durable::write_by(part, &to, &bytes)).await,
-            PutMode::Create => on_thread(move || durable::create_by(part, &to, &bytes)).await,
+            PutMode::Create => {
+                on_thread(move || {
+                    durable::create_by(part, &to, &bytes).map_err(|error| no_file(&to, error))
+                })
+                .await
+            }
             PutMode::Update(_) => {
                 let operation = "`put_opts` with mode `PutMode::Update`".to_owned();
                 let implementer = self.to_string();
@@ -263,7 +278,12 @@ impl ObjectStore for Folder {
         let (source, target) = (self.on_disk(from), self.on_disk(to));
         let part = self.part();
         let copied = match options.mode {
-            CopyMode::Create => on_thread(move || durable::link(&source, &target)).await,
+            CopyMode::Create => {
+                on_thread(move || {
+                    durable::link(&source, &target).map_err(|error| no_file(&target, error))
+                })
+                .await
+            }
             CopyMode::Overwrite => {
                 on_thread(move || {
                     file::check(&source)?;
@@ -340,6 +360,27 @@ mod tests {
                 let aside = set_aside(&*store, &path).await.expect("set aside");
                 assert_eq!(aside.to_string(), format!("{path}{ending}.damaged"));
                 store.put(&path, "two".into()).await.expect("put");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_the_name_of_a_file_and_is_none_was_not_created_by_another() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let (store, _) = open(scratch.path().to_str().expect("text")).expect("a store");
+        store.put(&Path::from("file"), "bytes".into()).await.expect("put");
+        std::fs::create_dir(scratch.path().join("folder")).expect("made");
+        std::os::unix::fs::symlink("nowhere", scratch.path().join("link")).expect("a link");
+        for name in ["folder", "link"] {
+            let path = Path::from(name);
+            let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let refused = [
+                store.put_opts(&path, "bytes".into(), create).await.map(drop),
+                store.copy_if_not_exists(&Path::from("file"), &path).await,
+            ];
+            for error in refused.map(|refused| refused.expect_err("it is in the way")) {
+                assert!(matches!(error, Error::Generic { .. }), "{error}");
+                assert!(error.to_string().contains("is in the way, and is not a file"), "{error}");
             }
         }
     }

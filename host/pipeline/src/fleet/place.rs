@@ -466,6 +466,21 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_in_place_of_a_decision_is_told_and_not_waited_for() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let scratch = tempfile::tempdir().expect("a folder");
+        let fleet = scratch.path().to_str().expect("text");
+        let place = Place::open(fleet, "clicks", runtime.handle()).expect("a place");
+        assert!(place.enter(1, proposal(0, "ada")).expect("entered"));
+        std::fs::create_dir_all(scratch.path().join("clicks/decisions/000001.json")).expect("made");
+        let mut log = Log::default();
+        place.catch_up(&mut log).expect("a log");
+        assert_eq!(log.state().open, Some(1));
+        let told = clickmill_core::causes(&place.decide(1, commit("a")).expect_err("in the way"));
+        assert!(told.contains("000001.json` is in the way"), "{told}");
+    }
+
+    #[test]
     fn a_full_log_takes_no_proposal_and_what_is_in_effect_can_be_taken_back() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let store = Arc::new(InMemory::new());
