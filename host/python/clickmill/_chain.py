@@ -253,7 +253,13 @@ class Chain:
         """Runs a batch; where two processes have died on it, its halves, down to the record."""
         body = _wire.stream(batch)
         half = batch.num_rows // 2
-        too_long = len(body) > self._running().hello["limits"]["max_frame_bytes"]
+        limits = self._running().hello["limits"]
+        too_long = len(body) > limits["max_frame_bytes"]
+        if too_long and not half:
+            # Too large a record, of which a letter keeps no more anyway.
+            body = _wire.stream(_cut_short(batch, limits["max_record_bytes"] + 1))
+            if len(body) > limits["max_frame_bytes"]:
+                raise ClickmillError(f"a record has {len(body)} bytes, limit {limits['max_frame_bytes']}")
         try:
             # Records differ in length: of some parts the bytes are more than was reckoned.
             answered = None if too_long and half else self._ask(Kind.BATCH, body)
@@ -426,6 +432,13 @@ def record_batches(
     }
     table = pa.table(plain).combine_chunks()
     return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+
+def _cut_short(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
+    """The records with the first bytes of their payloads."""
+    at = batch.schema.get_field_index("payload")
+    payloads = pa.array([payload[:most] for payload in batch.column(at).to_pylist()], RECORDS.field("payload").type)
+    return batch.set_column(at, batch.schema.field(at), payloads)
 
 
 def _known(names: typing.Iterable[str]) -> None:

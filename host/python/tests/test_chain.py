@@ -84,6 +84,17 @@ def test_what_some_records_lack_is_filled_in():
     assert letters.column("source").to_pylist() == ["s", "python", "python"]
 
 
+def test_a_record_that_is_longer_than_a_frame_is_a_letter_as_any_that_is_too_large():
+    with clickmill.chain(MESSAGES) as chain:
+        limits = chain.hello["limits"]
+        answer = chain([b"{}", b"x" * (limits["max_frame_bytes"] + 1), b"{}"])
+        assert answer.letters.column("code").to_pylist() == ["required", "too_large", "required"]
+        assert answer.letters.column("payloadBytes")[1].as_py() == b"x" * limits["max_record_bytes"]
+        # What is long beside the payload is in no letter's first bytes.
+        with pytest.raises(clickmill.ClickmillError, match="a record has .* bytes, limit"):
+            chain([{"payload": b"{}", "ordering_key": "x" * limits["max_frame_bytes"]}])
+
+
 def test_what_a_plugin_set_is_made_of_is_told(live):
     with live.chain() as chain:
         digest = chain.hello["plugin_set"]
