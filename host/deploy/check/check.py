@@ -246,6 +246,11 @@ def check_terraform(folder):
         wanted(f"{table}.json has policy tags in {nested}, where main.tf does not look", not nested)
     pool = body["resource", "google_cloud_run_v2_worker_pool", "clicks"]["template"][0]
     check_drain(pool["containers"][0]["args"], CLOUD_RUN_GRACE, "worker pool")
+    for variable in pool["containers"][0]["env"]:
+        for source in variable.get("value_source", []):
+            version = source["secret_key_ref"][0]["version"]
+            # Instances that start later would have another.
+            wanted(f"worker pool: {variable['name']} is of version {version}", version != "latest")
 
 
 def tables(made):
@@ -259,10 +264,15 @@ def tables(made):
 def check_recipe(folder):
     text = re.sub(r"\\\n", " ", (folder / "Containerfile").read_text())
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    # Before all stages: images, which `--build-arg` names by their digests.
+    images = dict(rest.split("=", 1) for word, rest in lines if word == "ARG")
+    lines = [(word, rest) for word, rest in lines if word != "ARG"]
     stages, last = [], []
     for word, rest in lines:
         if word == "FROM":
-            image, *as_name = rest.split(" AS ")
+            named, *as_name = rest.split(" AS ")
+            wanted(f"Containerfile: {named} is not of an ARG", named[2:-1] in images)
+            rest = image = images.get(named[2:-1], named)
             wanted(f"Containerfile: {image} has no tag", ":" in image.rsplit("/", 1)[-1])
             stages.append(as_name[0] if as_name else "")
             last = []

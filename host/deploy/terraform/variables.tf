@@ -48,6 +48,17 @@ variable "mask_key_secret" {
   default     = "clickmill-mask-key"
 }
 
+variable "mask_key_version" {
+  description = "The version of that key, by its number: another key makes other pseudonyms"
+  type        = string
+  default     = "1"
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*$", var.mask_key_version))
+    error_message = "The version is a number: an instance that starts would take up whatever is the latest."
+  }
+}
+
 variable "kubernetes_account" {
   description = "NAMESPACE/NAME of a Kubernetes service account that is the pipeline's; null: none"
   type        = string

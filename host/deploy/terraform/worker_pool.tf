@@ -36,7 +36,7 @@ resource "google_cloud_run_v2_worker_pool" "clicks" {
         value_source {
           secret_key_ref {
             secret  = var.mask_key_secret
-            version = "latest"
+            version = var.mask_key_version
           }
         }
       }

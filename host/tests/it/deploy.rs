@@ -45,6 +45,7 @@ fn what_is_deployed_is_checked_and_what_is_wrong_is_told() {
         ("terraform/main.tf", "clicks.id", "click.id", "nothing is called"),
         ("terraform/main.tf", "\"plugin_sets\"", "\"plugin_set\"", "plugin_set.table.json"),
         ("terraform/worker_pool.tf", "drain_secs=4", "drain_secs=9", "the grace period is 10 s"),
+        ("terraform/worker_pool.tf", "var.mask_key_version", "\"latest\"", "is of version latest"),
         ("helm/clickmill/templates/deployment.yaml", "=off", "=/spool", "a disk that goes away"),
         ("helm/clickmill/templates/deployment.yaml", " 15 }}", " 4 }}", "the grace period is 5 s"),
         (
@@ -71,6 +72,7 @@ fn what_is_deployed_is_checked_and_what_is_wrong_is_told() {
         ("kubernetes/job.yaml", "completionMode: Indexed", "mode: Indexed", "mode"),
         ("Containerfile", "USER 65532:65532", "USER 0:0", "runs as root"),
         ("Containerfile", "--from=build", "--from=built", "no stage is called built"),
+        ("Containerfile", "FROM ${BASE}", "FROM gcr.io/distroless/cc", "is not of an ARG"),
     ]
     .into_iter()
     .enumerate()
