@@ -11,6 +11,7 @@ import tomllib
 import apache_beam as beam
 import distributed
 import pytest
+from apache_beam.io.gcp.bigquery_tools import RowAsDictJsonCoder
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, WorkerOptions
 from apache_beam.portability import common_urns
@@ -389,6 +390,7 @@ def test_values_are_those_of_bigquerys_json():
         "t": TIME,
         "d": datetime.date(2026, 1, 2),
         "l": [{"x": decimal.Decimal("0.1")}],
+        "f": [0.5, float("nan"), float("inf"), float("-inf")],
         "z": None,
     }
     (value,) = clickmill.beam.main.bigquery_rows(pa.Table.from_pylist([row]))
@@ -398,9 +400,10 @@ def test_values_are_those_of_bigquerys_json():
         "t": "2026-11-26T12:00:00+00:00",
         "d": "2026-01-02",
         "l": [{"x": "0.1"}],
+        "f": [0.5, "nan", "inf", "-inf"],
         "z": None,
     }
-    json.dumps(value)
+    RowAsDictJsonCoder().encode(value)
 
 
 def test_a_load_job_gets_json_as_it_is_and_a_stream_its_text():

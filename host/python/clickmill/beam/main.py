@@ -17,6 +17,7 @@ import dataclasses
 import datetime
 import decimal
 import json
+import math
 import re
 import sys
 import typing
@@ -241,6 +242,9 @@ def _json(value: typing.Any, field: pa.Field, loaded: bool) -> typing.Any:
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers: as Google's own client gives them.
         return str(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
