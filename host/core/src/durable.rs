@@ -82,6 +82,11 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The same, made under the name `part`, on the same file system.
 pub fn create_by(part: PathBuf, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Most names that are taken have been for long: no bytes are written and made durable for them.
+    if fs::symlink_metadata(path).is_ok() {
+        sync_name(path)?;
+        return Err(ErrorKind::AlreadyExists.into());
+    }
     let mut part = Part::begin(part)?;
     part.write_all(bytes)?;
     part.publish(path)
@@ -269,6 +274,18 @@ mod tests {
         let below = create(&path.join("c/d"), b"one").expect_err("no folder");
         assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
         assert_eq!(names(folder.path()), ["a.json", "b"]);
+    }
+
+    #[test]
+    fn for_a_name_that_is_taken_nothing_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, parts) = (folder.path().join("a"), folder.path().join("parts"));
+        create_by(parts.join("1.part"), &path, b"one").expect("written");
+        fs::remove_dir(&parts).expect("an empty folder");
+        let again = create_by(parts.join("2.part"), &path, b"two").expect_err("there already");
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names(folder.path()), ["a"]);
+        assert_eq!(fs::read(&path).expect("a file"), b"one");
     }
 
     #[test]
