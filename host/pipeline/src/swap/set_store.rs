@@ -137,20 +137,34 @@ impl SetStore {
     /// Keeps what a library is made of. What is there already is left.
     pub fn keep(&self, library: &Library) -> Result<PluginSet, SetStoreError> {
         let set = library.set();
-        self.runtime.block_on(async {
-            for (digest, bytes) in library.blobs() {
-                self.create(&self.path("blobs", &digest), bytes, |_| false).await?;
-            }
-            let json = serde_json::to_vec_pretty(&set).expect("texts and numbers are JSON");
-            // Signed anew it is the same set.
-            let is_this = |there: &[u8]| {
-                let there = serde_json::from_slice::<PluginSet>(there);
-                there.is_ok_and(|there| there.digest == set.digest && there.is_whole())
-            };
-            let path = self.path("sets", &format!("{}.json", set.digest));
-            self.create(&path, json.into(), is_this).await
-        })?;
+        self.runtime.block_on(self.keep_all(&set, library.blobs()))?;
         Ok(set)
+    }
+
+    /// Keeps a set behind what it is made of: where it is there, so was that, and what is as it was kept is not
+    /// sent again.
+    async fn keep_all(
+        &self,
+        set: &PluginSet,
+        blobs: Vec<(Digest, Bytes)>,
+    ) -> Result<(), SetStoreError> {
+        // Signed anew it is the same set.
+        let is_this = |there: &[u8]| {
+            let there = serde_json::from_slice::<PluginSet>(there);
+            there.is_ok_and(|there| there.digest == set.digest && there.is_whole())
+        };
+        let path = self.path("sets", &format!("{}.json", set.digest));
+        let kept = self.get(&path, MAX_KEPT_BYTES).await?;
+        let is_kept = kept.is_some_and(|there| is_this(&there));
+        for (digest, bytes) in blobs {
+            let blob = self.path("blobs", &digest);
+            if is_kept && self.get(&blob, MAX_KEPT_BYTES).await?.as_ref() == Some(&bytes) {
+                continue;
+            }
+            self.create(&blob, bytes, |_| false).await?;
+        }
+        let json = serde_json::to_vec_pretty(set).expect("texts and numbers are JSON");
+        self.create(&path, json.into(), is_this).await
     }
 
     /// Keeps what a library is made of, where that is not there yet.
@@ -316,3 +330,6 @@ impl SetStore {
         SetStoreError::Store { what, uri: self.uri.clone(), source }
     }
 }
+
+#[cfg(test)]
+mod tests;
