@@ -143,7 +143,7 @@ impl Show {
         }
         for (number, row) in found.rows.iter().enumerate() {
             if number > 0 {
-                println!();
+                println!("");
             }
             for (column, value) in found.columns.iter().zip(row) {
                 let value = match value {
