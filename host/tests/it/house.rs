@@ -47,3 +47,17 @@ fn workflows_name_actions_by_commits_and_tools_by_versions() {
     }
     assert!(actions > 0 && tools > 0, "{actions} actions, {tools} tools");
 }
+
+#[test]
+fn files_that_the_guides_name_are_there() {
+    let tracked = tracked();
+    for guide in [".github/CONTRIBUTING.md", ".github/SECURITY.md", "host/README.md"] {
+        let text = std::fs::read_to_string(root().join(guide)).unwrap();
+        let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        for name in quoted.filter(|name| name.ends_with(".rs") && !name.contains(' ')) {
+            // How a file of tests may be called.
+            let is_there = name == "name/tests.rs" || tracked.iter().any(|f| f.ends_with(name));
+            assert!(is_there, "{guide} names `{name}`");
+        }
+    }
+}
