@@ -1,5 +1,8 @@
 //! What the project's files tell people and machines to run.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::readme::tracked;
 use crate::support::root;
 
@@ -60,4 +63,46 @@ fn files_that_the_guides_name_are_there() {
             assert!(is_there, "{guide} names `{name}`");
         }
     }
+}
+
+/// The links of a page, without those to other places; code has none.
+fn links(text: &str) -> Vec<&str> {
+    let mut is_code = false;
+    let lines = text.lines().filter(|line| {
+        is_code ^= line.starts_with("```");
+        !is_code
+    });
+    let links = lines.flat_map(|line| line.split("](").skip(1));
+    let links = links.filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+    links.filter(|link| !link.contains("://")).collect()
+}
+
+/// A heading's name in links, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// Those of new plugins lead to what is made beside them.
+#[test]
+fn links_lead_to_files_and_headings_that_are_there() {
+    let read = |page: &Path| std::fs::read_to_string(page).unwrap();
+    let mut followed = 0;
+    for name in tracked() {
+        if name.extension() != Some(OsStr::new("md")) || name.starts_with("host/cli/templates") {
+            continue;
+        }
+        let page = root().join(&name);
+        for link in links(&read(&page)) {
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if path.is_empty() { page.clone() } else { page.with_file_name(path) };
+            assert!(file.exists(), "{}: {link}", name.display());
+            let is_there = heading.is_empty()
+                || read(&file).lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+            assert!(is_there, "{}: {link}", name.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 0, "no page leads to another");
 }
