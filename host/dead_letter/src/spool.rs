@@ -135,6 +135,27 @@ impl Spool {
         Ok(files(&self.folder, LETTERS)?.into_iter().map(|(path, _)| path).collect())
     }
 
+    /// Other pipelines that have letters in the same folder, and in how many files: nobody carries over those of a
+    /// pipeline that has another name by now.
+    pub fn others(&self) -> Result<Vec<(String, usize)>, SpoolError> {
+        let Some(beside) = self.folder.parent() else { return Ok(Vec::new()) };
+        let mut others = Vec::new();
+        for entry in fs::read_dir(beside).map_err(disk("list", beside))? {
+            let folder = entry.map_err(disk("list", beside))?.path();
+            // A pipeline's name has no dot.
+            let name =
+                folder.file_name().and_then(OsStr::to_str).filter(|name| !name.contains('.'));
+            let Some(name) = name.filter(|_| folder != self.folder) else { continue };
+            let (waiting, aside) = (files(&folder, LETTERS)?, folder.with_extension(REFUSED));
+            let count = waiting.len() + files(&aside, LETTERS)?.len();
+            if count > 0 {
+                others.push((name.to_owned(), count));
+            }
+        }
+        others.sort();
+        Ok(others)
+    }
+
     /// How much there is.
     pub fn held(&self) -> Result<Held, SpoolError> {
         let waiting = self.waiting()?;

@@ -46,6 +46,19 @@ fn letters_come_back_in_order_and_once() {
 }
 
 #[test]
+fn what_a_pipeline_of_another_name_has_left_is_told_and_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = open(&folder);
+    before.keep(&letters(&["a"])).expect("kept");
+    before.keep_aside(&letters(&["b"])).expect("kept");
+    assert!(before.others().expect("listed").is_empty());
+    let renamed = Spool::open(folder.path(), "visits", 1 << 20).expect("a spool");
+    fs::write(folder.path().join("notes"), "no folder").expect("written");
+    assert_eq!(renamed.others().expect("listed"), [("clicks".to_owned(), 2)]);
+    assert_eq!((counts(&renamed), counts(&before)), ((0, 0), (1, 1)));
+}
+
+#[test]
 fn a_full_spool_says_so_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path(), "clicks", 1500).expect("a spool");

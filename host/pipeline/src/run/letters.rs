@@ -92,6 +92,7 @@ impl Letters {
         let (failed, told, another) = Default::default();
         let letters = Self { table, writer, spool, status, failed, told, another };
         letters.count();
+        letters.tell_of_others();
         letters
     }
 
@@ -327,6 +328,19 @@ impl Letters {
         let held = self.spool.as_ref().and_then(|spool| spool.held().ok());
         let letters = held.map_or(0, |held| held.waiting);
         tracing::warn!(error = causes(error), letters, "letters stay in the spool");
+    }
+
+    /// Tells, at the start, of letters in the same folder that this pipeline does not carry over.
+    fn tell_of_others(&self) {
+        // One that can't be listed keeps no stream from starting.
+        let others = self.spool.as_ref().and_then(|spool| spool.others().ok());
+        for (of, files) in others.unwrap_or_default() {
+            tracing::warn!(
+                of,
+                files,
+                "letters of another pipeline are in the spool: a stream of its name carries them over"
+            );
+        }
     }
 
     /// Counts what the spool holds, for whoever watches.
