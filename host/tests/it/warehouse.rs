@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
@@ -292,6 +293,41 @@ fn what_killed_runs_left_in_staging_is_removed_by_the_next() {
     fs::write(staging.join("1-2-3.part"), "half").unwrap();
     ended_well(scratch.run(&["run", &batch, "--set", "source.uri=a.csv"]), &scratch);
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_beyond_its_retention_goes_and_its_object_stays_loaded() {
+    plugins();
+    let scratch = Scratch::new();
+    let batch = batch();
+    scratch.done(&["generate", "shop", "--rows", "300", "--bad", "5%", "--output", "a.csv"]);
+    let run = |days: &str| {
+        let days = format!("warehouse.retention_days={days}");
+        let lax = "dead_letter.max_rejected_share=1.0";
+        let own = ["run", &batch, "--set", "source.uri=a.csv", "--set", &days, "--set", lax];
+        ended_well(scratch.run(&own), &scratch)
+    };
+    let letters = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter";
+    let count = || [ROWS, letters, LOADS].map(|sql| scratch.number(sql));
+    run("36500");
+    let [rows, refused, loads] = count();
+    assert!(rows > 0 && refused > 0 && loads == 1);
+    // 2020-01-01T00:00:00Z
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
+    for table in ["clickstream_batch", "dead_letter"] {
+        let folder = scratch.path("warehouse/clickstream_analytics").join(table);
+        let day = folder.join("load_date=2020-01-01");
+        fs::create_dir_all(&day).unwrap();
+        for file in parquet_files(&folder) {
+            fs::File::open(&file).unwrap().set_modified(long_ago).unwrap();
+            fs::rename(&file, day.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    run("36500");
+    assert_eq!(count(), [rows, refused, 1]);
+    let told = run("30");
+    assert!(told.contains("loaded already"), "{told}");
+    assert_eq!(count(), [0, 0, 1]);
 }
 
 #[test]
