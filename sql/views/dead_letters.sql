@@ -1,7 +1,7 @@
 -- One row per dead letter: of a record that a pipeline refused more than once, the latest; with how often it
 -- was tried, and since when and by which plugin set it is resolved.
--- Grain: a row that a pipeline refused, of a record of a source. Reads all columns asked for of dead_letter, plus pipeline,
--- letter_id and timestamp, and dead_letter_attempts.
+-- Grain: a row that a pipeline refused, of a record of a source. Reads all columns asked for of dead_letter, plus
+-- pipeline, letter_id and timestamp, and dead_letter_attempts.
 SELECT
   letters.*,
   1 + COALESCE(tries.tries, 0) AS attempts,

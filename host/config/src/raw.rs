@@ -160,8 +160,8 @@ pub(super) enum SinkKind {
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Warehouse {
-    /// Rows and dead letters are kept so many days after the day of their writing; forever where absent. In a table that
-    /// pipelines share, the shortest holds for all.
+    /// Rows and dead letters are kept so many days after the day of their writing; forever where absent. In a
+    /// table that pipelines share, the shortest holds for all.
     #[schemars(range(min = 1, max = 36_525))]
     pub retention_days: Option<u32>,
 }
