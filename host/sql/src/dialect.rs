@@ -9,6 +9,7 @@ mod aliases;
 mod calls;
 mod expressions;
 mod listed;
+mod names;
 mod syntax;
 mod tokens;
 mod trees;
@@ -21,8 +22,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExprWithAlias, Ident, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
-    TableFactor, Value, VisitMut, VisitorMut,
+    Expr, ExprWithAlias, Ident, Query, Select, Statement, TableAlias, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::BigQueryDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -30,6 +31,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use clickmill_tables::result_set::Parameter;
 
+use names::Nameless;
+pub(super) use names::shown;
 use trees::{call, text};
 
 /// Reads a query, and puts it into DataFusion's words.
@@ -45,7 +48,6 @@ pub(super) fn query(
     let Statement::Query(query) = &mut statement else {
         return plan_err!("only queries are taken here, which begin with SELECT or WITH");
     };
-    name_columns(&mut query.body);
     translate(&mut **query, parameters)?;
     Ok(statement)
 }
@@ -75,30 +77,9 @@ fn translate(
     tree: &mut impl VisitMut,
     parameters: &[(String, Parameter)],
 ) -> Result<(), DataFusionError> {
-    match tree.visit(&mut Translator { parameters, subqueries: 0 }) {
+    match tree.visit(&mut Translator { parameters, subqueries: 0, nameless: Nameless::default() }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
-    }
-}
-
-/// A column without a name is called `f0_`, the next `f1_`.
-fn name_columns(body: &mut SetExpr) {
-    let select = match body {
-        SetExpr::Select(select) => select,
-        SetExpr::Query(query) => return name_columns(&mut query.body),
-        SetExpr::SetOperation { left, .. } => return name_columns(left),
-        _ => return,
-    };
-    let mut nameless = 0;
-    for item in &mut select.projection {
-        if let SelectItem::UnnamedExpr(expr) = item
-            && !matches!(expr, Expr::CompoundIdentifier(_))
-            && !matches!(expr, Expr::Identifier(name) if !name.value.starts_with('@'))
-        {
-            let alias = Ident::new(format!("f{nameless}_"));
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-            nameless += 1;
-        }
     }
 }
 
@@ -106,6 +87,7 @@ struct Translator<'a> {
     parameters: &'a [(String, Parameter)],
     /// How many subqueries in FROM had no name.
     subqueries: usize,
+    nameless: Nameless,
 }
 
 impl VisitorMut for Translator<'_> {
@@ -121,6 +103,7 @@ impl VisitorMut for Translator<'_> {
             .and_then(|()| unnest::expand(select));
         unnest::name_fields(select);
         wildcards::name_replaced(select);
+        self.nameless.name_columns(select);
         syntax::go_on(done)
     }
 
@@ -133,6 +116,7 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
+        self.nameless.name_elements(table);
         syntax::name_element(table);
         // Columns of no table would be taken for what is selected under their names.
         if let TableFactor::Derived { alias: alias @ None, .. } = table {

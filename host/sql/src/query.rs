@@ -336,7 +336,7 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
 /// The rows of a query, as others read them. Their types are those of the plan that is executed: the logical
 /// plan's are from before INT64 became FLOAT64 beside such.
 pub(crate) async fn executed(frame: DataFrame) -> Result<Answer, DataFusionError> {
-    let named = frame.schema().as_arrow().clone();
+    let named = dialect::shown(frame.schema().as_arrow());
     one_name_a_column(&named)?;
     let tasks = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await?;

@@ -51,3 +51,36 @@ async fn what_a_footer_says_is_read_once() {
     fs::copy(from, to).unwrap();
     assert_eq!(count().await, 6);
 }
+
+#[tokio::test]
+async fn a_column_without_a_name_has_one_in_the_answer_alone() {
+    let names = async |sql: &str| {
+        let context = context(Arc::new(RuntimeEnv::default()));
+        let plan = plan(&context, sql, &[]).await?;
+        let answer = executed(context.execute_logical_plan(plan).await?).await?;
+        let fields = answer.schema.fields().iter().map(|field| field.name().clone());
+        Ok::<_, QueryError>(fields.collect::<Vec<_>>().join(", "))
+    };
+    for (sql, wanted) in [
+        ("SELECT 1, 2 AS b, 3", "f0_, b, f1_"),
+        ("SELECT * FROM (SELECT COUNT(*) FROM UNNEST([1]) AS x)", "f0_"),
+        ("SELECT 1, * FROM (SELECT 2, 3 AS x, 2)", "f0_, f1_, x, f2_"),
+        ("SELECT * FROM (SELECT 2), (SELECT 2)", "f0_, f1_"),
+        ("WITH t AS (SELECT COUNT(*)) SELECT * FROM t AS a CROSS JOIN t AS b", "f0_, f1_"),
+        ("SELECT * FROM (SELECT 1 UNION ALL SELECT 2 AS b)", "f0_"),
+        ("SELECT * FROM UNNEST([1, 2])", "f0_"),
+        ("SELECT (x) FROM (SELECT 1 AS x)", "x"),
+        ("SELECT COUNT(*) FROM UNNEST([1]) AS x WHERE EXISTS (SELECT 1, 1)", "f0_"),
+    ] {
+        assert_eq!(names(sql).await.expect(sql), wanted, "{sql}");
+    }
+    for (sql, said) in [
+        ("SELECT f0_ FROM (SELECT 1)", "No field named f0_"),
+        ("SELECT `count(*)` FROM (SELECT COUNT(*))", "No field named"),
+        ("SELECT -x FROM UNNEST([1]) AS x ORDER BY f0_", "No field named f0_"),
+        ("SELECT 1, f0_ FROM (SELECT 2 AS f0_)", "two columns `f0_`"),
+    ] {
+        let error = names(sql).await.expect_err(sql).to_string();
+        assert!(error.contains(said), "{sql}: {error}");
+    }
+}
