@@ -263,13 +263,21 @@ fn access(root: &Expr, chain: &[AccessExpr]) -> Result<Expr, DataFusionError> {
     let mut accessed = root.clone();
     for access in chain {
         accessed = match access {
-            AccessExpr::Dot(_) => {
-                let mut fields = vec![access.clone()];
-                if let Expr::CompoundFieldAccess { root, access_chain } = &accessed {
-                    fields = [access_chain.clone(), fields].concat();
-                    accessed = (**root).clone();
-                }
-                Expr::CompoundFieldAccess { root: Box::new(accessed), access_chain: fields }
+            AccessExpr::Dot(field) => {
+                let (root, mut fields) = match accessed {
+                    Expr::CompoundFieldAccess { root, access_chain } => (root, access_chain),
+                    root => (Box::new(root), Vec::new()),
+                };
+                let is_path = matches!(*root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                // Of what has no name, DataFusion takes the name of a field as a text.
+                fields.push(match field {
+                    _ if is_path => access.clone(),
+                    Expr::Identifier(name) if !matches!(name.quote_style, Some('\'' | '"')) => {
+                        AccessExpr::Dot(text(name.value.clone()))
+                    }
+                    other => return Err(refused(format!("`.{other}`"))),
+                });
+                Expr::CompoundFieldAccess { root, access_chain: fields }
             }
             AccessExpr::Subscript(Subscript::Index { index: Expr::Function(way) }) => {
                 let name = way.name.to_string().to_uppercase();

@@ -97,7 +97,27 @@ async fn a_field_is_named_by_its_own_name() {
     assert_eq!(twice, ["a", "b", "pieces"]);
     let within = "SELECT sku FROM (SELECT item.sku FROM orders, UNNEST(items) AS item) ORDER BY 1";
     assert_eq!(names(within).await, ["sku"]);
+    let first = "SELECT items[OFFSET(0)].sku, o.items[OFFSET(1)].tags FROM orders AS o";
+    assert_eq!(names(first).await, ["sku", "tags"]);
     assert_eq!(ask(within).await, Ok(vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_field_is_taken_of_what_has_no_name() {
+    for (selected, wanted) in [
+        ("items[SAFE_OFFSET(0)].sku", ["a", ""]),
+        ("orders.items[SAFE_ORDINAL(2)].pieces", ["2", ""]),
+        ("items[SAFE_OFFSET(0)].tags[SAFE_OFFSET(1)]", ["red", ""]),
+        ("(items[SAFE_OFFSET(1)]).`sku`", ["b", ""]),
+        ("IFNULL(items[SAFE_OFFSET(0)].sku, 'none')", ["a", "none"]),
+    ] {
+        let sql = format!("SELECT {selected} AS x FROM orders ORDER BY id");
+        assert_eq!(ask(&sql).await, Ok(wanted.map(str::to_owned).to_vec()), "{sql}");
+    }
+    let any = "SELECT ANY_VALUE(items)[OFFSET(1)].sku FROM orders WHERE id = 7";
+    assert_eq!(ask(any).await, Ok(vec!["b".to_owned()]));
+    let error = ask("SELECT items[OFFSET(0)].'sku' FROM orders").await.expect_err("a text");
+    assert!(error.contains("is not taken here"), "{error}");
 }
 
 #[tokio::test]
