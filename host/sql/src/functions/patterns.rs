@@ -8,7 +8,7 @@ use regex::Regex;
 use super::cells::{Int, Text};
 use super::kind::Kind;
 use super::scalar::{Cell, Form, Named, Wrong, map2, map3, map4};
-use super::text::position;
+use super::text::{LONGEST, bounded, position};
 
 const TT: &[Kind] = &[Kind::Text, Kind::Text];
 const TTI: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
@@ -93,6 +93,7 @@ pub(super) static ALL: &[Named] = &[
             map3::<Text, Text, Text, String>(a, safe, |text, pattern, by| {
                 let pattern = patterns.get(pattern)?;
                 let by = replacement(by, pattern.captures_len())?;
+                bounded("REGEXP_REPLACE", added(&pattern, text, &by))?;
                 Ok(Some(pattern.replace_all(text, by.as_str()).into_owned()))
             })
         })],
@@ -195,6 +196,20 @@ fn replacement(by: &str, groups: usize) -> Result<String, Wrong> {
         }
     }
     Ok(result)
+}
+
+/// How many bytes replacing adds at most: a group is no longer than what is replaced.
+fn added(pattern: &Regex, text: &str, by: &str) -> Option<usize> {
+    let groups = by.matches("${").count();
+    let of_matches = |matches: usize| {
+        let of_groups = groups.saturating_sub(1).checked_mul(text.len())?;
+        matches.checked_mul(by.len())?.checked_add(of_groups)
+    };
+    match of_matches(text.len() + 1) {
+        few @ Some(..=LONGEST) => few,
+        // They are counted where that may matter alone.
+        _ => of_matches(pattern.find_iter(text).count()),
+    }
 }
 
 /// RE2's syntax in that of the crate `regex`: classes such as `\d` are of ASCII there, and what only one of

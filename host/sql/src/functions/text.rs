@@ -12,8 +12,8 @@ const TII: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
 const TIT: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text];
 const TTT: &[Kind] = &[Kind::Text, Kind::Text, Kind::Text];
 
-/// What padding and repeating may make, in bytes: as much as a cell of GoogleSQL's own engine.
-const LONGEST: usize = 1 << 20;
+/// What padding and repeating may make, and replacing may add, in bytes: as much as a cell of GoogleSQL's own engine.
+pub(super) const LONGEST: usize = 1 << 20;
 
 /// All of them.
 pub(super) static ALL: &[Named] = &[
@@ -120,7 +120,14 @@ pub(super) static ALL: &[Named] = &[
         "replace",
         &[Form::new(TTT, Kind::Text, |a, safe| {
             map3::<Text, Text, Text, String>(a, safe, |text, from, to| {
-                Ok(Some(if from.is_empty() { text.to_owned() } else { text.replace(from, to) }))
+                if from.is_empty() {
+                    return Ok(Some(text.to_owned()));
+                }
+                let more = to.len().saturating_sub(from.len());
+                if more > 0 {
+                    bounded("REPLACE", text.matches(from).count().checked_mul(more))?;
+                }
+                Ok(Some(text.replace(from, to)))
             })
         })],
     ),
@@ -237,7 +244,8 @@ fn not_negative(what: &str, name: &str, number: i64) -> Result<usize, Wrong> {
         .map_err(|_| Wrong(format!("{what}: {name} is {number}, wanted 0 or more")))
 }
 
-fn bounded(what: &str, bytes: Option<usize>) -> Result<(), Wrong> {
+/// Refuses what would take too many bytes, before it takes them.
+pub(super) fn bounded(what: &str, bytes: Option<usize>) -> Result<(), Wrong> {
     if bytes.is_some_and(|bytes| bytes <= LONGEST) {
         Ok(())
     } else {
