@@ -7,6 +7,7 @@
 
 mod aliases;
 mod calls;
+mod elements;
 mod expressions;
 mod listed;
 mod names;
@@ -94,12 +95,14 @@ impl VisitorMut for Translator<'_> {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        syntax::go_on(syntax::query(query))
+        let done = syntax::query(query);
+        syntax::go_on(done.and_then(|()| elements::rename_in_order(query)))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         let done = windows::expand(select)
             .and_then(|()| syntax::select(select))
+            .and_then(|()| elements::rename(select))
             .and_then(|()| unnest::expand(select));
         unnest::name_fields(select);
         wildcards::name_replaced(select);

@@ -97,6 +97,8 @@ async fn a_field_is_named_by_its_own_name() {
     assert_eq!(twice, ["a", "b", "pieces"]);
     let within = "SELECT sku FROM (SELECT item.sku FROM orders, UNNEST(items) AS item) ORDER BY 1";
     assert_eq!(names(within).await, ["sku"]);
+    let hiding = "SELECT items, items.pieces FROM orders, UNNEST(items) AS items";
+    assert_eq!(names(hiding).await, ["items", "pieces"]);
     let first = "SELECT items[OFFSET(0)].sku, o.items[OFFSET(1)].tags FROM orders AS o";
     assert_eq!(names(first).await, ["sku", "tags"]);
     assert_eq!(ask(within).await, Ok(vec!["a".to_owned(), "b".to_owned()]));
@@ -118,6 +120,52 @@ async fn a_field_is_taken_of_what_has_no_name() {
     assert_eq!(ask(any).await, Ok(vec!["b".to_owned()]));
     let error = ask("SELECT items[OFFSET(0)].'sku' FROM orders").await.expect_err("a text");
     assert!(error.contains("is not taken here"), "{error}");
+}
+
+#[tokio::test]
+async fn an_element_may_be_called_as_its_column() {
+    let of = "FROM orders, UNNEST(orders.items) AS items";
+    for (sql, wanted) in [
+        (
+            "SELECT id, items.sku, items.pieces FROM orders, UNNEST(items) AS items ORDER BY items.sku"
+                .to_owned(),
+            vec!["7|a|1", "7|b|2"],
+        ),
+        (
+            format!("SELECT items.sku FROM (SELECT items {of}) WHERE items.pieces > 1"),
+            vec!["b"],
+        ),
+        (
+            format!("SELECT id, items.sku {of}, UNNEST(items.tags) AS tags WHERE tags = 'red'"),
+            vec!["7|a"],
+        ),
+        (
+            format!("SELECT items.sku {of} GROUP BY items.sku HAVING SUM(items.pieces) > 1"),
+            vec!["b"],
+        ),
+        (
+            format!("SELECT items.sku AS items {of} GROUP BY items ORDER BY items DESC"),
+            vec!["b", "a"],
+        ),
+        (
+            format!(
+                "SELECT shop, items.sku {of} JOIN shops ON order_id = id AND items.pieces = 2"
+            )
+            .replace(", UNNEST", " CROSS JOIN UNNEST"),
+            vec!["x|b"],
+        ),
+        (
+            format!("SELECT orders.items[OFFSET(1)].sku AS second, items.sku {of} ORDER BY 2"),
+            vec!["b|a", "b|b"],
+        ),
+    ] {
+        let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+        assert_eq!(ask(&sql).await, Ok(wanted), "{sql}");
+    }
+    let within =
+        format!("SELECT id {of} WHERE EXISTS (SELECT 1 FROM shops WHERE shop = items.sku)");
+    let error = ask(&within).await.expect_err("a subquery");
+    assert!(error.contains("give it another name"), "{error}");
 }
 
 #[tokio::test]
