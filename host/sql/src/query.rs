@@ -326,6 +326,8 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
     config.options_mut().execution.listing_table_ignore_subdirectory = false;
     // It gives the sides of a UNION fields of records in different orders, and then finds that they differ.
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
+    // It makes no more groups than a LIMIT wants, also where a window function is over all of them.
+    config.options_mut().optimizer.enable_topk_aggregation = false;
     let context = SessionContext::new_with_config_rt(config, runtime);
     for function in functions::all() {
         context.register_udf(function);
