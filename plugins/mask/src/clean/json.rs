@@ -20,6 +20,8 @@ pub(super) struct Scalar {
 /// An object or a list that is open.
 struct Open {
     is_object: bool,
+    /// Whether it is a list of which each text may be a name: `"loc": ["body", "password"]`.
+    is_of_names: bool,
     /// What its key says.
     own: Option<Holds>,
     /// What a name in it says of the value beside it.
@@ -30,7 +32,7 @@ struct Open {
 
 impl Open {
     fn new(is_object: bool, own: Option<Holds>) -> Self {
-        Self { is_object, own, told: None, value: None }
+        Self { is_object, is_of_names: false, own, told: None, value: None }
     }
 
     /// What the value of a key holds.
@@ -93,8 +95,9 @@ pub(super) fn walk(text: &[u8], mut found: impl FnMut(Scalar)) -> Option<()> {
             }
             b'[' => {
                 reader.at += 1;
-                part = None;
-                open.push(Open::new(false, holds));
+                let is_in_object = open.last().is_some_and(|open| open.is_object);
+                part = part.filter(|part| is_in_object && *part == Part::Name);
+                open.push(Open { is_of_names: part.is_some(), ..Open::new(false, holds) });
                 if reader.next_sign()? != b']' {
                     continue 'values;
                 }
@@ -103,7 +106,12 @@ pub(super) fn walk(text: &[u8], mut found: impl FnMut(Scalar)) -> Option<()> {
                 let (start, end) = reader.text()?;
                 let scalar = Scalar { start, end, is_text: true, holds };
                 found(scalar);
-                if let Some(named) = open.last_mut().and_then(|open| open.note(text, part, scalar))
+                // A name in a list is one of the object around it.
+                let last = open.len().saturating_sub(1);
+                let around =
+                    last.saturating_sub(open.last().map_or(0, |open| open.is_of_names.into()));
+                if let Some(named) =
+                    open.get_mut(around).and_then(|open| open.note(text, part, scalar))
                 {
                     found(named);
                 }
@@ -130,7 +138,8 @@ pub(super) fn walk(text: &[u8], mut found: impl FnMut(Scalar)) -> Option<()> {
                 }
                 (b',', false) => {
                     reader.at += 1;
-                    (holds, part) = (container.own, None);
+                    let name = Some(Part::Name).filter(|_| container.is_of_names);
+                    (holds, part) = (container.own, name);
                     continue 'values;
                 }
                 (b'}', true) | (b']', false) => {

@@ -10,8 +10,24 @@ use super::view::View;
 /// How far from the sign of a value its name is looked for, and behind it. It bounds the time.
 const NEAR: usize = 128;
 
-/// The keys of names; by the last two, what checks the fields of a form tells which one is bad.
-const NAMES: &[&[u8]] = &[b"name", b"key", b"field", b"id", b"path", b"param"];
+/// The keys of names. By the second half, what checks the fields of a form tells which one is bad: express-validator
+/// and class-validator, pydantic, FluentValidation and Symfony.
+const NAMES: &[&[u8]] = &[
+    b"name",
+    b"key",
+    b"field",
+    b"id",
+    b"path",
+    b"param",
+    b"property",
+    b"loc",
+    b"propertyName",
+    b"propertyPath",
+];
+
+/// The keys of values. By the second half, the same tell what was bad: pydantic, Spring, Hibernate and FluentValidation.
+const VALUES: &[&[u8]] =
+    &[b"value", b"val", b"input", b"rejectedValue", b"invalidValue", b"attemptedValue"];
 
 /// The key of types. A field's may be `password`; others are of devices, say: `{"type":"mobile","value":48213}`.
 const TYPE: &[u8] = b"type";
@@ -27,7 +43,7 @@ pub(super) enum Part {
 impl Part {
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         // Most keys are another's.
-        if !matches!(key.last()? | 0x20, b'd' | b'e' | b'h' | b'l' | b'm' | b'y') {
+        if !matches!(key.last()? | 0x20, b'c' | b'd' | b'e' | b'h' | b'l' | b'm' | b't' | b'y') {
             return None;
         }
         let key = key.trim_ascii_start();
@@ -39,7 +55,7 @@ impl Part {
         } else if is_one_of(&[TYPE]) {
             Some(Self::Type)
         } else {
-            is_one_of(&[b"value", b"val"]).then_some(Self::Value)
+            is_one_of(VALUES).then_some(Self::Value)
         }
     }
 }
@@ -188,6 +204,26 @@ mod tests {
                 r#"422: [{"value":"x","msg":"bad","param":"password","location":"body"}"#,
                 r#"422: [{"value":"[token]","msg":"bad","param":"password","location":"body"}"#,
             ),
+            (
+                r#"{"detail":[{"loc":["body",0,"password"],"msg":"too short","input":"hunter2"}]}"#,
+                r#"{"detail":[{"loc":["body",0,"password"],"msg":"too short","input":"[token]"}]}"#,
+            ),
+            (
+                r#"{"input":"hunter2","loc":["body","password"],"ctx":{"input":"x"}}"#,
+                r#"{"input":"[token]","loc":["body","password"],"ctx":{"input":"x"}}"#,
+            ),
+            (
+                r#"{"field":"password","rejectedValue":"hunter2"}"#,
+                r#"{"field":"password","rejectedValue":"[token]"}"#,
+            ),
+            (
+                r#"{"PropertyName":"Password","AttemptedValue":"a b"}"#,
+                r#"{"PropertyName":"Password","AttemptedValue":"[token]"}"#,
+            ),
+            (
+                r#"400 {"propertyPath":"user.password","invalidValue":"a b"},"#,
+                r#"400 {"propertyPath":"user.password","invalidValue":"[token]"},"#,
+            ),
             ("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: [token]\n"),
             (
                 "/a?d=%7B%22name%22%3A%22password%22%2C%22value%22%3A%22a%20b%22%7D&n=1",
@@ -218,6 +254,10 @@ mod tests {
             r#"{"type":"pass","value":"12.50"}"#,
             r#"<input type="text" value="password">"#,
             r#"{"path":"/reset","value":"x"}"#,
+            r#"{"loc":["body","email"],"input":"x"}"#,
+            r#"{"loc":[["password"]],"input":"x"}"#,
+            r#"{"a":["password"],"input":"x"}"#,
+            r#"{"loc":[{"name":"password"}],"input":"x"}"#,
         ] {
             check_clean(&[(text, text)]);
         }
