@@ -219,12 +219,17 @@ typedef struct { const char *file; int line; } place;
 static place place_now;
 void cm_at(const char *file, int line) { place_now = (place){file, line}; }
 
+// What has more bytes stands behind its line, since the host cuts a long message at its end.
+enum { CM_LONG = 500 };
+
 // The host takes the last line of that level for the reason of what ends here.
 _Noreturn void cm_fail(const char *form, ...) {
   FORMAT(text, form);
   if (place_now.file) {
     const char *slash = strrchr(place_now.file, '/');
-    text = cm_format("%.*s (%s, line %d)", (int)text.length, text.bytes, slash ? slash + 1 : place_now.file, place_now.line);
+    const char *file = slash ? slash + 1 : place_now.file;
+    text = text.length > CM_LONG ? cm_format("(%s, line %d) %.*s", file, place_now.line, (int)text.length, text.bytes)
+                                 : cm_format("%.*s (%s, line %d)", (int)text.length, text.bytes, file, place_now.line);
   }
   tell(3, text);
   __builtin_trap();

@@ -56,17 +56,27 @@ export function setTyped(names) {
   for (const name of names) typed.add(name);
 }
 
+/** What has more letters stands behind its line, since the host cuts a long message at its end. */
+const LONG = 200;
+
 /** An error, with the line of the plugin that it left from. */
 export function exception(error) {
-  if (!(error instanceof Error)) return told(error);
-  const text = `${error.name}: ${error.message}`.replace(/: $/, "");
-  const lines = (error.stack ?? "").split("\n");
+  let text = "an error whose text can't be told";
+  let lines = [];
+  try {
+    if (!(error instanceof Error)) return told(error);
+    text = `${error.name}: ${error.message}`.replace(/: $/, "");
+    lines = `${error.stack ?? ""}`.split("\n");
+  } catch {
+    // A function of its own says what it is, and fails.
+  }
   for (const line of lines) {
     const place = /([^/(\s]*)\/([^/(\s]+\.[cm]?[jt]s):(\d+)(?::\d+)?\)?$/.exec(line);
     // Those of the SDK are not the plugin's.
     if (place && place[1] !== "sdk") {
       const file = typed.has(place[2]) ? place[2].replace(/js$/, "ts") : place[2];
-      return `${text} (${file}, line ${place[3]})`;
+      const at = `(${file}, line ${place[3]})`;
+      return text.length > LONG ? `${at} ${text}` : `${text} ${at}`;
     }
   }
   return text;

@@ -809,6 +809,15 @@ func TestWhatWouldBeLostIsRefused(t *testing.T) {
 	}
 }
 
+// A long text stands behind its line, since the host cuts it at its end.
+func TestALongPanicHasItsLine(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	refused := ran(t, announced, func(*clickmill.Row) { panic(long) }, map[string]any{})[0].Refused
+	if refused == nil || !strings.HasPrefix(refused.Message, "(sdk_test.go, line ") || !strings.HasSuffix(refused.Message, ") "+long) {
+		t.Error(refused)
+	}
+}
+
 // A field is set in the record that was given, which may have more than is written; also in a list.
 func TestAFieldIsSetInWhatWasGiven(t *testing.T) {
 	announce := func(setup *clickmill.Setup) {
@@ -969,6 +978,7 @@ static void row(cm_row *row) {
   if (cm_equal(what, cm_str("list"))) cm_set(row, "lines", cm_list(words, 2));
   if (cm_equal(what, cm_str("in a list"))) cm_set(row, "items.label", cm_list(labels, 2));
   if (cm_equal(what, cm_str("type"))) cm_set(row, "day", words[1]);
+  if (cm_equal(what, cm_str("long"))) cm_fail("%0600d", 1);
   // What was given has more fields than are written.
   if (cm_equal(what, cm_str("given"))) cm_set(row, "given.name", cm_text_value(what));
   if (cm_equal(what, cm_str("words"))) {
@@ -1011,6 +1021,8 @@ int main(void) {
       {"[{\"what\": \"list\"}]", "error: `lines.wrod` is set but not announced"},
       {"[{\"what\": \"in a list\", \"items\": [{\"n\": 1}, {\"n\": 2}]}]", "error: `items.label.wrod` is set but not announced"},
       {"[{\"what\": \"type\"}]", "error: `day` is announced with another type than"},
+      // The host cuts it at its end.
+      {"[{\"what\": \"long\"}]", "error: (plugin_test.c, line "},
       {"[{\"day\": 2147483648}]", "error: `day` is set to 2147483648, wanted days since 1970-01-01 of 32 bits"},
       {"[{\"day\": -2147483649}]", "error: `day` is set to -2147483649, wanted days"},
   };

@@ -401,6 +401,28 @@ test("a field that is not announced is refused by name", () => {
   assert.match(rejections[0].message, /`users.of.emial` is set but not announced/);
 });
 
+test("an error is told whatever its text", () => {
+  const silent = Object.defineProperty(new Error(), "message", {
+    get() {
+      throw new Error("no text");
+    },
+  });
+  const strange = Object.assign(new Error("strange"), { stack: 5 });
+  const thrown = [silent, strange, { toJSON: () => assert.fail(), toString: null }, new RangeError("x".repeat(2000))];
+  const own = plugin({
+    reads: { at: "int64" },
+    writes: {},
+    row(row) {
+      throw thrown[row.int64("at")];
+    },
+  });
+  const { rejections } = run(own, thrown.map((_, at) => ({ at })));
+  const messages = Object.values(rejections).map(({ message }) => message);
+  assert.deepEqual(messages.slice(0, 3), ["an error whose text can't be told", "Error: strange", "an error whose text can't be told"]);
+  // The host cuts it at its end.
+  assert.match(messages[3], /^\(values\.test\.js, line \d+\) RangeError: x{2000}$/);
+});
+
 test("an exact number is made of none that may be rounded", () => {
   for (const value of [5, 0.5, "5", null, undefined]) {
     assert.throws(() => new Decimal(value), /a Decimal is made of a BigInt, not of /);

@@ -367,6 +367,33 @@ class Values(unittest.TestCase):
             self.assertIn("`share` is announced as FLOAT64 but", refusal.message)
             self.assertIn(told, refusal.message)
 
+    def test_what_is_no_number_is_told_so(self):
+        for value in ["NaN", "-Infinity"]:
+            refusal = setting("price", Decimal(value), {"price": DataType.DECIMAL}).rejections[0]
+            self.assertIn(f"{value} is no number", refusal.message)
+
+    def test_a_row_is_not_walked(self):
+        def over(row):
+            row["what"] = str(dict(row))
+
+        refusal = testing.run(plugin(reads={}, writes={"what": DataType.TEXT})(over), [{}]).rejections[0]
+        self.assertIn("'Row' object is not iterable", refusal.message)
+
+    def test_an_exception_is_told_whatever_its_text(self):
+        class Silent(Exception):
+            def __str__(self):
+                raise RuntimeError("no text")
+
+        def over(row):
+            raise Silent() if row["what"] == "silent" else ValueError(row["what"])
+
+        rows = [{"what": "silent"}, {"what": "x" * 2000}]
+        own = plugin(reads={"what": DataType.TEXT}, writes={})(over)
+        silent, long = testing.run(own, rows).rejections.values()
+        self.assertRegex(silent.message, r"^Silent, whose text can't be told \(test_values\.py, line \d+\)$")
+        # The host cuts it at its end.
+        self.assertRegex(long.message, r"^\(test_values\.py, line \d+\) ValueError: x{2000}$")
+
     def test_a_record_may_be_written_with_fewer_fields(self):
         def over(row):
             if row["user"] is None:

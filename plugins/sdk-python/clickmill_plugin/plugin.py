@@ -161,19 +161,28 @@ _EXAMPLE = '`{"country": DataType.TEXT}`'
 _OWN = os.path.dirname(__file__)
 
 
+# What has more letters stands behind its line, since the host cuts a long message at its end.
+_LONG = 200
+
+
 def told(error: BaseException) -> str:
     """An exception, with the line of the plugin that it left from."""
-    # The text of a KeyError has quotation marks of its own.
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error
-    text = f"{type(error).__name__}: {message}".removesuffix(": ")
+    text = type(error).__name__
+    try:
+        # The text of a KeyError has quotation marks of its own.
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = f"{text}: {message}".removesuffix(": ")
+    except BaseException:
+        # Its own `__str__` fails.
+        text = f"{text}, whose text can't be told"
     line = ""
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if os.path.dirname(file) != _OWN and not file.startswith("<"):
-            line = f" ({os.path.basename(file)}, line {trace.tb_lineno})"
+            line = f"({os.path.basename(file)}, line {trace.tb_lineno})"
         trace = trace.tb_next
-    return text + line
+    return " ".join(filter(None, (line, text) if len(text) > _LONG else (text, line)))
 
 
 def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch) -> types.Output:

@@ -71,6 +71,9 @@ class Row:
     def __getitem__(self, path: str) -> Any:
         return self._column(path).value(self._row)
 
+    # Nobody walks it: Python would take it for a list, and ask for column 0.
+    __iter__ = None
+
     def __contains__(self, path: str) -> bool:
         return find(self._read, path) is not None
 

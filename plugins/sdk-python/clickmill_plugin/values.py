@@ -86,7 +86,9 @@ def _decimal(value):
     if isinstance(value, int) and not isinstance(value, bool):
         scaled = value * _SCALE
     elif isinstance(value, Decimal):
-        if not value.is_finite() or value.adjusted() > 28:
+        if not value.is_finite():
+            raise ValueError(f"{value} is no number that a DECIMAL may be")
+        if value.adjusted() > 28:
             raise ValueError(f"{value} has more than 29 digits before the point")
         exact = value.scaleb(9, _EXACT)
         scaled = int(exact)
