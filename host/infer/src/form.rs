@@ -20,6 +20,8 @@ pub(crate) enum Form {
     Datetime,
     /// A date and a time of day with an offset.
     Timestamp,
+    /// A date and a time of day with the name of a time zone, whose offset nobody here knows: `… CET`.
+    NamedZone,
     /// Digits with a zero first, which a number loses.
     Zeros,
     /// A date whose day and month can be told only by who wrote it: `03/04/2026`, `3.4.26`.
@@ -177,14 +179,31 @@ fn time(text: &str) -> Option<&str> {
     (hours <= 23 && minutes <= 59 && seconds <= 59).then_some(rest)
 }
 
+/// Whether a text is the zone of a time, as `parse` reads it: an offset, or a name of UTC behind a space.
 fn is_zone(text: &str) -> bool {
-    if matches!(text, "Z" | "z" | " UTC") {
+    const UTC: [&str; 7] = ["UTC", "GMT", "Z", "Etc/UTC", "Etc/GMT", "Universal", "Zulu"];
+    if matches!(text, "Z" | "z") {
         return true;
     }
-    let Some(offset) = text.strip_prefix(['+', '-']) else { return false };
-    let digits = offset.replacen(':', "", 1);
-    let hours = digits.get(..2).and_then(|hours| hours.parse().ok()).unwrap_or(99);
-    matches!((offset.len(), digits.len()), (2, 2) | (4 | 5, 4)) && is_digits(&digits) && hours < 15
+    let behind_space = text.strip_prefix(' ');
+    if behind_space.is_some_and(|name| UTC.iter().any(|utc| utc.eq_ignore_ascii_case(name))) {
+        return true;
+    }
+    let offset = behind_space.unwrap_or(text).strip_prefix(['+', '-']);
+    let Some((hours, rest)) = offset.and_then(two) else { return false };
+    let minutes = rest.strip_prefix(':').unwrap_or(rest);
+    let is_minutes = minutes.len() == 2
+        && two(minutes).is_some_and(|(minutes, rest)| rest.is_empty() && minutes <= 59);
+    hours < 15 && (rest.is_empty() || is_minutes)
+}
+
+/// Whether a text may be the name of a time zone behind a time: ` CET`, ` Europe/Berlin`.
+fn is_named_zone(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_');
+    let is_short =
+        |name: &str| (3..=5).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_uppercase());
+    text.strip_prefix(' ')
+        .is_some_and(|name| is_short(name) || (name.contains('/') && name.chars().all(is_part)))
 }
 
 fn moment(text: &str) -> Option<Form> {
@@ -195,7 +214,13 @@ fn moment(text: &str) -> Option<Form> {
         return Some(Form::Date);
     }
     let zone = time(rest.strip_prefix(['T', 't', ' '])?)?;
-    if zone.is_empty() { Some(Form::Datetime) } else { is_zone(zone).then_some(Form::Timestamp) }
+    if zone.is_empty() {
+        Some(Form::Datetime)
+    } else if is_zone(zone) {
+        Some(Form::Timestamp)
+    } else {
+        is_named_zone(zone).then_some(Form::NamedZone)
+    }
 }
 
 /// What is a date or a number to people of some countries.
@@ -239,8 +264,20 @@ mod tests {
             ),
             (
                 Form::Timestamp,
-                &["2026-01-05T10:00:00Z", "2026-01-05 10:00:00 UTC", "2026-01-05T10:00:00+01:00"],
+                &[
+                    "2026-01-05T10:00:00Z",
+                    "2026-01-05 10:00:00 UTC",
+                    "2026-01-05T10:00:00+01:00",
+                    "2026-01-05 10:00:00+01",
+                    "2026-01-05 10:00:00+1:30",
+                    "2026-01-05 10:00:00 +0100",
+                    "2026-01-05 10:00 -05:00",
+                    "2026-01-05 10:00:00.5 -3",
+                    "2026-01-05 10:00:00 gmt",
+                    "2026-01-05 10:00:00 Z",
+                ],
             ),
+            (Form::NamedZone, &["2026-01-05 10:00:00 CET", "2026-01-05T10:00 America/New_York"]),
             (Form::Zeros, &["007", "00", "01.5"]),
             (Form::LocalDate, &["03/04/2026", "3.4.26", "31-12-2026", "31/12/2026 10:00"]),
             (Form::CommaNumber, &["1,5", "1.234,50", "1,234.50", "-1,5"]),
@@ -262,7 +299,17 @@ mod tests {
                     "2026-01-05T10:00:00+99:00",
                     "123456789012345678901234567890",
                     "e5",
-                    "2026-01-05 10:00:00 CET",
+                    "2026-01-05T10:00:00UTC",
+                    "2026-01-05 10:00:00 +",
+                    "2026-01-05 10:00:00 +1:",
+                    "2026-01-05 10:00:00 +01:",
+                    "2026-01-05 10:00:00 +01:60",
+                    "2026-01-05 10:00:00 +1:3",
+                    "2026-01-05 10:00:00  +01:00",
+                    "2026-01-05 10:00:00 -é",
+                    "2026-01-05 10:00:00 A",
+                    "2026-01-05 10:00:00 PM",
+                    "2026-01-05 10:00:00 started",
                 ],
             ),
         ] {

@@ -117,6 +117,10 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
                 "such as `31/12/2026`, of which nobody can tell day from month: DATE(CAST(SUBSTR(…) AS INT64), …) in a query reads them",
             ),
             counted(
+                Form::NamedZone,
+                "with the name of a time zone, which does not say its offset: TIMESTAMP(SUBSTR(…), zone) in a query reads them",
+            ),
+            counted(
                 Form::CommaNumber,
                 "with a comma in the number: CAST(REPLACE(…)) in a query reads them",
             ),

@@ -153,6 +153,7 @@ impl Seen {
                 form @ (Form::Date
                 | Form::Datetime
                 | Form::Timestamp
+                | Form::NamedZone
                 | Form::Time
                 | Form::LocalDate),
             ) => form,

@@ -251,3 +251,16 @@ fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
         assert!(why.contains(wanted), "{why}");
     }
 }
+
+#[test]
+fn times_with_an_offset_behind_a_space_are_moments_and_named_zones_are_told() {
+    let told =
+        pipeline_of_column("seen", &["2026-01-05 10:00:00 +0100", "2026-01-05 10:00 -05:00"]);
+    assert!(told.contains(r#"{ name = "seen", type = "timestamp""#), "{told}");
+    let told = pipeline_of_column("seen", &["2026-01-05 10:00:00 CET", "2026-01-05T10:00:00Z"]);
+    assert!(told.contains(r#"{ name = "seen", type = "text""#), "{told}");
+    assert!(
+        told.contains("1 with the name of a time zone, which does not say its offset"),
+        "{told}"
+    );
+}
