@@ -164,6 +164,17 @@ impl Golden {
     ///
     /// A file cannot be read, or is no file of cases.
     pub fn beside(folder: &Path) -> Result<Vec<Self>, GoldenError> {
+        Self::each_beside(folder)?.into_iter().map(|(_, golden)| golden).collect()
+    }
+
+    /// The same, each by its file's name: one that is no file of cases keeps no other from being read.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn each_beside(
+        folder: &Path,
+    ) -> Result<Vec<(String, Result<Self, GoldenError>)>, GoldenError> {
         let failed = |path: &Path, source| GoldenError::Read { path: path.to_owned(), source };
         let folder = folder.join("tests");
         let entries = match std::fs::read_dir(&folder) {
@@ -177,25 +188,31 @@ impl Golden {
         }
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
-        let read = |path: PathBuf| {
-            let text = file::read_text(&path, MAX_FILE_BYTES);
-            let text = text.map_err(|error| failed(&path, error))?;
-            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let mut golden = Self::parse(&text, file)?;
-            for name in golden.named_files() {
-                let path = folder.join(&name);
-                // A link leads to any file.
-                if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
-                    let what = format!("`{name}` is a link, wanted a file in the same folder");
-                    return Err(GoldenError::Case { file: golden.file, what });
-                }
-                let text = file::read_text(&path, MAX_FILE_BYTES);
-                let text = text.map_err(|error| failed(&path, error))?;
-                golden.files.insert(name, text);
-            }
-            Ok(golden)
+        let named = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let golden = Self::read(&path, name.clone());
+            (name, golden)
         };
-        paths.into_iter().map(read).collect()
+        Ok(paths.into_iter().map(named).collect())
+    }
+
+    /// Reads a file, with the tables that it names.
+    fn read(path: &Path, file: String) -> Result<Self, GoldenError> {
+        let read = |path: &Path| {
+            let text = file::read_text(path, MAX_FILE_BYTES);
+            text.map_err(|source| GoldenError::Read { path: path.to_owned(), source })
+        };
+        let mut golden = Self::parse(&read(path)?, file)?;
+        for name in golden.named_files() {
+            let path = path.with_file_name(&name);
+            // A link leads to any file.
+            if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+                let what = format!("`{name}` is a link, wanted a file in the same folder");
+                return Err(GoldenError::Case { file: golden.file, what });
+            }
+            golden.files.insert(name, read(&path)?);
+        }
+        Ok(golden)
     }
 
     /// The names of the files that it was read from: its own, and those of the tables that it names.

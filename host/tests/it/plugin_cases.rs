@@ -170,13 +170,33 @@ fn all_files_of_cases_are_run_whichever_cannot_be() {
     let printed = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(printed.contains("wanted `2008-04-02`"), "{printed}");
 
+    scratch.write("p/tests/m.json", "no JSON");
     scratch.write("p/tests/z.json", wrong("nor_this_one"));
     let told = scratch.run(&["plugin", "test", &plugin]);
     assert_eq!(told.status.code(), Some(2));
+    let printed = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(printed.contains("wanted `2008-04-02`"), "{printed}");
     let errors = String::from_utf8_lossy(&told.stderr).into_owned();
-    for part in ["of 2 files can't be run", "`a.json`", "no_such_key", "`z.json`", "nor_this_one"] {
+    for part in [
+        "of 3 files can't be run",
+        "`a.json`",
+        "no_such_key",
+        "`m.json` are not of the form",
+        "`z.json`",
+        "nor_this_one",
+    ] {
         assert!(errors.contains(part), "{part}: {errors}");
     }
+    let (code, told, _) = test(&scratch, &[&plugin]);
+    assert_eq!((code, &told["cases"], &told["failed"]), (2, &2.into(), &1.into()), "{told:#}");
+    assert!(told["files"][1]["error"].to_string().contains("`m.json`"), "{told:#}");
+
+    // A file that is named is measured, whatever lies beside it.
+    let bench = ["plugin", "bench", "--json", "--count", "10", "--rounds", "2", &plugin];
+    scratch.done(&[&bench[..], &["--cases", "t.json"]].concat());
+    let told = scratch.run(&[&bench[..], &["--cases", "m.json"]].concat());
+    assert_eq!(told.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&told.stderr).contains("`m.json` are not of the form"));
 }
 
 #[test]

@@ -7,8 +7,11 @@ use super::pushed::pulled;
 use crate::Failure;
 use crate::compile::Limits;
 use clickmill_config::{Grant, Plugin};
-use clickmill_core::StageName;
-use clickmill_sandbox::{Golden, Library, StageMade};
+use clickmill_core::{StageName, causes};
+use clickmill_sandbox::{Golden, GoldenError, Library, StageMade};
+
+/// The cases of a file, or why they can't be read.
+pub(super) type Cases = (String, Result<Golden, GoldenError>);
 
 /// A plugin that may read and write all that its cases have.
 pub(super) struct Alone {
@@ -19,7 +22,7 @@ pub(super) struct Alone {
     pub component: PathBuf,
     /// The folder that has its cases in `tests`.
     pub folder: PathBuf,
-    cases: Vec<Golden>,
+    cases: Vec<Cases>,
 }
 
 impl Alone {
@@ -43,7 +46,7 @@ impl Alone {
         folder: PathBuf,
         limits: &Limits,
     ) -> Result<Self, Failure> {
-        let cases = Golden::beside(&folder)?;
+        let cases = Golden::each_beside(&folder)?;
         let stage = stage_of(&folder, &component);
         let plugin = Plugin {
             component: component.clone(),
@@ -55,29 +58,36 @@ impl Alone {
         Ok(Self { library, stage, component, folder, cases })
     }
 
-    /// Its cases, by file.
-    pub(super) fn cases(&self) -> Result<&[Golden], Failure> {
+    /// Its cases, by file: they are no longer here then.
+    pub(super) fn take_cases(&mut self) -> Result<Vec<Cases>, Failure> {
+        self.has_cases()?;
+        Ok(std::mem::take(&mut self.cases))
+    }
+
+    /// The cases of a file, or all.
+    pub(super) fn cases_of(&self, file: Option<&str>) -> Result<Vec<&Golden>, Failure> {
+        self.has_cases()?;
+        let is_wanted = |name: &str| file.is_none_or(|file| name == file);
+        let wanted: Vec<_> = self.cases.iter().filter(|(name, _)| is_wanted(name)).collect();
+        if let (Some(file), true) = (file, wanted.is_empty()) {
+            let known = self.cases.iter().map(|(name, _)| format!("`{name}`"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            return Err(Failure::bad_input(format!("there are no cases `{file}`, only {known}")));
+        }
+        wanted
+            .into_iter()
+            .map(|(_, golden)| golden.as_ref().map_err(|error| Failure::bad_input(causes(error))))
+            .collect()
+    }
+
+    fn has_cases(&self) -> Result<(), Failure> {
         if self.cases.is_empty() {
             return Err(Failure::bad_input(format!(
                 "there are no golden cases `{}`",
                 self.folder.join("tests/*.json").display()
             )));
         }
-        Ok(&self.cases)
-    }
-
-    /// The cases of a file, or all.
-    pub(super) fn cases_of(&self, file: Option<&str>) -> Result<Vec<&Golden>, Failure> {
-        let all = self.cases()?;
-        let Some(file) = file else { return Ok(all.iter().collect()) };
-        match all.iter().find(|golden| golden.file == *file) {
-            Some(golden) => Ok(vec![golden]),
-            None => {
-                let known = all.iter().map(|golden| format!("`{}`", golden.file));
-                let known = known.collect::<Vec<_>>().join(", ");
-                Err(Failure::bad_input(format!("there are no cases `{file}`, only {known}")))
-            }
-        }
+        Ok(())
     }
 
     /// What the component says of itself, with its digest.

@@ -14,7 +14,7 @@ use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_core::{causes, list};
 use clickmill_sandbox::build;
-use clickmill_sandbox::{Measure, TestError, Tested};
+use clickmill_sandbox::{Golden, GoldenError, Measure, TestError, Tested};
 use record::Record;
 use report::{json, junit};
 
@@ -101,12 +101,15 @@ impl Test {
     }
 
     fn once(&self) -> Result<(), Failure> {
-        let alone = Alone::load(&self.plugin, &self.limits)?;
+        let mut alone = Alone::load(&self.plugin, &self.limits)?;
+        let cases = alone.take_cases()?;
         let is_told = self.fuel || self.json || self.junit.is_some();
         let measure = if is_told { Measure::All } else { Measure::Budgets };
-        let test = |file| alone.library.golden(&alone.stage, file, measure);
-        let cases = alone.cases()?.iter();
-        let outcomes: Vec<Outcome> = cases.map(|file| (file.file.clone(), test(file))).collect();
+        let test = |read: Result<Golden, GoldenError>| -> Result<Tested, TestError> {
+            alone.library.golden(&alone.stage, &read?, measure)
+        };
+        let outcomes: Vec<Outcome> =
+            cases.into_iter().map(|(file, read)| (file, test(read))).collect();
         if let Some(path) = &self.junit {
             let plugin = alone.made().plugin;
             let written = std::fs::write(path, junit(&plugin, &outcomes));
