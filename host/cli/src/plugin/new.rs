@@ -93,6 +93,12 @@ impl New {
             }
         }
         check_column("writes", &writes)?;
+        let is_alike = |read: &&String| read.eq_ignore_ascii_case(&writes) && **read != writes;
+        if let Some(read) = reads.iter().find(is_alike) {
+            return Err(Failure::bad_input(format!(
+                "`--writes` has `{writes}`, and `--reads` has `{read}`, which BigQuery takes for the same column"
+            )));
+        }
         Ok(Project { language: self.language, name: name.into_owned(), reads, writes })
     }
 }

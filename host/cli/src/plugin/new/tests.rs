@@ -59,6 +59,7 @@ fn columns_are_names_of_columns_that_plugins_may_have() {
     }
     assert!(error(&with(&["a"], "c,d")).contains("further columns to write"));
     assert!(error(&with(&["a", "A"], "c")).contains("`A` twice"));
+    assert!(error(&with(&["b", "A"], "a")).contains("which BigQuery takes for the same column"));
     for filled in ["plugin_set", "Source"] {
         assert!(error(&with(&[filled], "c")).contains("fills in itself"), "{filled}");
         assert!(error(&with(&["a"], filled)).contains("fills in itself"), "{filled}");
