@@ -2,6 +2,7 @@
 //! one rollback is everyone's.
 
 mod canary;
+mod page;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

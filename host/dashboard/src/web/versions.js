@@ -36,7 +36,7 @@ export class Versions {
       replica.since,
       `${count(replica.silent_secs)} s before the newest`,
     ]);
-    fill(this.fleet, table('Replicas of the fleet and what they run', REPLICA_HEADS, replicas, { id: 'replicas' }));
+    renew(this.fleet, table('Replicas of the fleet and what they run', REPLICA_HEADS, replicas, { id: 'replicas' }));
   }
 
   show(versions) {
@@ -44,12 +44,7 @@ export class Versions {
     if (text === this.before) return;
     this.before = text;
     const newest = [...versions].sort((a, b) => b.number - a.number);
-    // The table scrolls by itself: where it was scrolled to stays.
-    const left = this.body.firstChild?.scrollLeft ?? 0;
-    const held = this.body.contains(document.activeElement);
-    fill(this.body, table('Versions of the plugins, newest first', HEADS, newest.map(row), { id: 'versions' }));
-    this.body.firstChild.scrollLeft = left;
-    if (held) this.body.firstChild.focus();
+    renew(this.body, table('Versions of the plugins, newest first', HEADS, newest.map(row), { id: 'versions' }));
   }
 
   /** Where versions began and were taken back, for the charts. */
@@ -59,6 +54,15 @@ export class Versions {
       version.standing === 'rolled back' && version.until && { at: version.until / 1_000, text: `v${version.number} back`, bad: true },
     ]).filter(Boolean).sort((a, b) => a.at - b.at);
   }
+}
+
+/** Puts a table in place of the one before. It scrolls by itself: where it was scrolled to stays, and so does the focus. */
+function renew(place, made) {
+  const left = place.firstChild?.scrollLeft ?? 0;
+  const held = place.contains(document.activeElement);
+  fill(place, made);
+  made.scrollLeft = left;
+  if (held) made.focus();
 }
 
 function row(version) {
