@@ -6,6 +6,7 @@
     clicks = clickmill.spark.transform(events, "pipeline.toml")
     clicks.rows.write.saveAsTable("clicks_raw")
     clicks.letters.write.saveAsTable("dead_letter")
+    clicks.plugin_sets.write.saveAsTable("plugin_sets")
 
 Each Python worker of an executor runs one ``clickmill exec``. Secrets are in the environment of the executors
 (``spark.executorEnv.…`` shows them on Spark's web page), or in the file that ``secrets`` names there.
@@ -33,9 +34,10 @@ from ._errors import ClickmillError
 
 __all__ = ["Outputs", "transform"]
 
-#: Which table a row goes to; of letters it is null.
+#: Which table a row goes to: one of the pipeline's, whose names have a dot, or one of these.
 _TABLE = "_table"
 _LETTER = "_letter"
+_PLUGIN_SET = "_plugin_set"
 
 
 class Outputs(typing.NamedTuple):
@@ -47,8 +49,10 @@ class Outputs(typing.NamedTuple):
     letters: DataFrame
     #: Rows of each table by its name, those of ``[[sink.route]]`` too.
     tables: dict[str, DataFrame]
-    #: What both are taken from. Each of them runs the chain, unless this is cached (``answers.persist()``).
+    #: What all are taken from. Each of them runs the chain, unless this is cached (``answers.persist()``).
     answers: DataFrame
+    #: What the plugin sets of the rows are made of, as rows of the table ``plugin_sets``; each set once.
+    plugin_sets: DataFrame
 
 
 def transform(
@@ -85,8 +89,11 @@ def transform(
         raise ClickmillError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
     settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
     with Chain(settings) as chain:
-        hello, letters = chain.hello, _plain(chain.letters_schema)
-        schemas = {table: _plain(schema) for table, schema in chain.schemas.items()}
+        hello = chain.hello
+        tables = list(chain.schemas)
+        made_of = next(iter(chain.plugin_sets().values()))
+        announced = {**chain.schemas, _LETTER: chain.letters_schema, _PLUGIN_SET: made_of.schema}
+        schemas = {name: _plain(schema) for name, schema in announced.items()}
     if not watch:
         settings = dataclasses.replace(settings, plugin_set=hello["plugin_set"])
 
@@ -96,19 +103,18 @@ def transform(
             records = records.withColumn(name, functions.lit(value))
     records = records.select([name for name in RECORDS.names if name in records.columns])
 
-    fields = {table: from_arrow_schema(schema) for table, schema in schemas.items()}
-    fields[_LETTER] = from_arrow_schema(letters)
-    answer = StructType(
-        [StructField(_TABLE, StringType(), False), *(StructField(name, schema) for name, schema in fields.items())]
-    )
-    answers = records.mapInArrow(functools.partial(_run, settings, {**schemas, _LETTER: letters}), answer)
+    fields = [StructField(name, from_arrow_schema(schema)) for name, schema in schemas.items()]
+    answer = StructType([StructField(_TABLE, StringType(), False), *fields])
+    answers = records.mapInArrow(functools.partial(_run, settings, schemas), answer)
 
     def of(name: str) -> DataFrame:
         taken = answers.where(functions.col(_TABLE) == name).select(functions.col(f"`{name}`").alias("row"))
         return taken.select("row.*")
 
-    tables = {name: of(name) for name in schemas}
-    return Outputs(next(iter(tables.values())), of(_LETTER), tables, answers)
+    by_table = {name: of(name) for name in tables}
+    # Each task says what its sets are made of.
+    plugin_sets = of(_PLUGIN_SET).dropDuplicates(["plugin_set", "position"])
+    return Outputs(by_table[tables[0]], of(_LETTER), by_table, answers, plugin_sets)
 
 
 def _run(
@@ -116,9 +122,13 @@ def _run(
 ) -> typing.Iterator[pa.RecordBatch]:
     """What a task does: each row of its answer is a struct in the column of its table."""
     chain = Chain.shared(settings)
+    told: dict[str, pa.Table] = {}
     for batch in batches:
         answer = chain(batch)
-        for name, table in {**answer.tables, _LETTER: answer.letters}.items():
+        new = {digest: made_of for digest, made_of in chain.plugin_sets().items() if digest not in told}
+        told |= new
+        sets = [(_PLUGIN_SET, made_of) for made_of in new.values()]
+        for name, table in [*answer.tables.items(), (_LETTER, answer.letters), *sets]:
             for part in table.cast(schemas[name]).combine_chunks().to_batches():
                 yield _wide(name, part, schemas)
 

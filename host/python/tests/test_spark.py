@@ -56,11 +56,15 @@ def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
         )
         outputs = clickmill.spark.transform(records.repartition(8), MESSAGES, set=live.settings)
         rows, letters = outputs.rows.toArrow(), outputs.letters.toArrow()
+        made_of = outputs.plugin_sets.toArrow()
     finally:
         spark.stop()
     assert mark.exists() == (how == "java")
     assert lines(rows) == lines(live.rows)
     assert lines(letters) == lines(live.letters)
+    # Each set once, whatever the number of tasks, and the one that the rows name.
+    assert made_of.sort_by("position").column("stage").to_pylist() == ["parse", "enrich", "mask", "validate"]
+    assert set(made_of.column("plugin_set").to_pylist()) == set(rows.column("plugin_set").to_pylist())
 
 
 def test_json_is_text_to_spark():
