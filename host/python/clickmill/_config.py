@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import pathlib
 import re
@@ -149,8 +150,10 @@ def _set(sections: dict[str, typing.Any], assignment: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    if isinstance(at.get(last), str) and not isinstance(value, (str, list, dict)):
-        # What looks like a number is text where text stands in the file.
+    texts = _TEXTS.get(above[0], ()) if len(above) == 1 else ()
+    wants_text = isinstance(at.get(last), str) or last in texts
+    # No key holds a date. What looks like a number is text where text stands in the file, or is wanted.
+    if isinstance(value, (datetime.date, datetime.time)) or (wants_text and not isinstance(value, (str, list, dict))):
         value = text
     at[last] = value
 

@@ -253,6 +253,23 @@ def test_settings_are_those_of_the_stage_that_is_named_and_text_where_text_stand
     assert (mask["config"]["key_id"], sections["source"]["rate"], sections["swap"]["watch"]) == ("2", 7, "here")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("sink.project", "123456"),
+        ("source.uri", "2026-11-28"),
+        ("source.subscription", "1e3"),
+        ("swap.watch", "12:00:00"),
+        ("name", "true"),
+    ],
+)
+def test_what_looks_like_a_number_or_a_date_is_text_where_text_is_wanted(setting, value):
+    found = read(Settings(MESSAGES, (f"{setting}={value}",)))
+    for name in setting.split("."):
+        found = found[name]
+    assert found == value
+
+
 def test_files_that_are_no_pipeline_are_told_with_their_name(tmp_path):
     file = tmp_path / "pipeline.toml"
     for content, said in [
