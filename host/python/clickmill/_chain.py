@@ -13,6 +13,7 @@ import typing
 import weakref
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from . import _wire
 from ._config import Settings
@@ -425,6 +426,13 @@ def record_batches(
     given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
     if "payload" not in given:
         raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
+    # What some of them lack, as what all lack; a message without a payload is an empty one, and no error of all.
+    defaults = {"payload": b"", "source": source, "ingest_time": time}
+    for name in (*defaults, "publish_time"):
+        if given[name].null_count:
+            field = RECORDS.field(name)
+            fill = _column([defaults[name]], field)[0] if name in defaults else given["ingest_time"]
+            given[name] = _fit(name, _coalesced, given[name], fill, field.type)
     # Dictionaries, views and the like become plain columns.
     plain = {
         name: column if name in _AS_THEY_ARE else _fit(name, column.cast, RECORDS.field(name).type)
@@ -439,6 +447,10 @@ def _cut_short(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
     at = batch.schema.get_field_index("payload")
     payloads = pa.array([payload[:most] for payload in batch.column(at).to_pylist()], RECORDS.field("payload").type)
     return batch.set_column(at, batch.schema.field(at), payloads)
+
+
+def _coalesced(column: typing.Any, fill: typing.Any, kind: pa.DataType) -> typing.Any:
+    return pc.coalesce(column.cast(kind), fill.cast(kind))
 
 
 def _known(names: typing.Iterable[str]) -> None:

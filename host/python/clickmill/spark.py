@@ -97,15 +97,12 @@ def transform(
     if not watch:
         settings = dataclasses.replace(settings, plugin_set=hello["plugin_set"])
 
-    defaults = {"source": source, "ingest_time": aware(ingest_time or now())}
-    for name, value in defaults.items():
-        if name not in records.columns:
-            records = records.withColumn(name, functions.lit(value))
     records = records.select([name for name in RECORDS.names if name in records.columns])
 
     fields = [StructField(name, from_arrow_schema(schema)) for name, schema in schemas.items()]
     answer = StructType([StructField(_TABLE, StringType(), False), *fields])
-    answers = records.mapInArrow(functools.partial(_run, settings, schemas), answer)
+    run = functools.partial(_run, settings, schemas, source, aware(ingest_time or now()))
+    answers = records.mapInArrow(run, answer)
 
     def of(name: str) -> DataFrame:
         taken = answers.where(functions.col(_TABLE) == name).select(functions.col(f"`{name}`").alias("row"))
@@ -118,13 +115,17 @@ def transform(
 
 
 def _run(
-    settings: Settings, schemas: dict[str, pa.Schema], batches: typing.Iterator[pa.RecordBatch]
+    settings: Settings,
+    schemas: dict[str, pa.Schema],
+    source: str,
+    ingest_time: datetime.datetime,
+    batches: typing.Iterator[pa.RecordBatch],
 ) -> typing.Iterator[pa.RecordBatch]:
     """What a task does: each row of its answer is a struct in the column of its table."""
     chain = Chain.shared(settings)
     told: dict[str, pa.Table] = {}
     for batch in batches:
-        answer = chain(batch)
+        answer = chain(batch, source=source, ingest_time=ingest_time)
         new = {digest: made_of for digest, made_of in chain.plugin_sets().items() if digest not in told}
         told |= new
         sets = [(_PLUGIN_SET, made_of) for made_of in new.values()]

@@ -159,6 +159,11 @@ def test_dicts_without_ids_get_ids_that_no_other_batch_has(tmp_path):
     assert len({letter["message_id"] for letter in letters}) == len(letters) == 200
 
 
+def test_a_message_without_a_payload_is_a_letter(tmp_path):
+    run([{"payload": None, "message_id": "7"}], tmp_path, IN_MEMORY, pipeline=MESSAGES)
+    assert [letter["message_id"] for letter in of_files(tmp_path / "letters")] == ["7"]
+
+
 def test_tables_give_what_run_gives(live, tmp_path):
     tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)

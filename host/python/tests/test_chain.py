@@ -1,5 +1,6 @@
 """`clickmill.chain`: the same as `clickmill run`, whatever dies."""
 
+import datetime
 import gc
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 import clickmill
 from clickmill._chain import record_batches
 from clickmill._config import Settings, read
-from conftest import HERE, MESSAGES, PIPELINES, POISON, lines, run
+from conftest import HERE, MESSAGES, PIPELINES, POISON, TIME, lines, run
 
 
 @pytest.mark.parametrize("of", ["loaded", "shop"])
@@ -93,6 +94,27 @@ def test_a_record_that_is_longer_than_a_frame_is_a_letter_as_any_that_is_too_lar
         # What is long beside the payload is in no letter's first bytes.
         with pytest.raises(clickmill.ClickmillError, match="a record has .* bytes, limit"):
             chain([{"payload": b"{}", "ordering_key": "x" * limits["max_frame_bytes"]}])
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_what_has_no_value_in_some_records_is_filled_in_and_ends_no_batch(as_table):
+    # As tombstones of Kafka come out of Spark, and times that are not known.
+    records = [
+        {"payload": b"no", "message_id": "1", "source": "s", "ingest_time": TIME, "publish_time": TIME},
+        {"payload": None, "message_id": "2", "source": None, "ingest_time": None, "publish_time": None},
+    ]
+    with clickmill.chain(MESSAGES) as chain:
+        given = pa.Table.from_pylist(records) if as_table else records
+        later = TIME + datetime.timedelta(days=1)
+        letters = chain(given, source="given", ingest_time=later).letters
+        empty = chain([b""]).letters.column("code").to_pylist()
+        if as_table:
+            # Its place is not in the table that it came from.
+            with pytest.raises(clickmill.ClickmillError, match="`message_id`"):
+                chain(pa.table({"payload": [b"no"], "message_id": pa.array([None], pa.string())}))
+    assert letters.column("code").to_pylist() == ["not_json", *empty]
+    assert letters.column("source").to_pylist() == ["s", "given"]
+    assert letters.column("timestamp").to_pylist() == letters.column("publish_time").to_pylist() == [TIME, later]
 
 
 def test_what_a_plugin_set_is_made_of_is_told(live):

@@ -92,11 +92,13 @@ def test_an_ingest_time_without_a_zone_is_utcs_wherever_the_driver_is(monkeypatc
     time.tzset()
     spark = session("local[1]")
     try:
-        records = spark.createDataFrame([("{", "1")], "payload string, message_id string")
+        # The second is a tombstone, as Kafka has them.
+        records = spark.createDataFrame([("{", "1"), (None, "2")], "payload string, message_id string")
         outputs = clickmill.spark.transform(records, MESSAGES, ingest_time=datetime.datetime(2026, 1, 1))
-        (letter,) = outputs.letters.toArrow().to_pylist()
+        letters = outputs.letters.toArrow().to_pylist()
     finally:
         spark.stop()
         monkeypatch.undo()
         time.tzset()
-    assert letter["timestamp"] == datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    wanted = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    assert [(letter["message_id"], letter["timestamp"]) for letter in letters] == [("1", wanted), ("2", wanted)]

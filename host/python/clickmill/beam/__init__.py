@@ -249,7 +249,9 @@ def _record(element: typing.Any, source: str) -> _Record:
             "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and Arrow tables, "
             f"not `{type(element).__name__}`"
         )
-    record = {"source": source, **{name: value for name, value in element.items() if value is not None}}
+    # A payload of none is an empty message's; what has no such key is no record.
+    given = {name: value for name, value in element.items() if value is not None or name == "payload"}
+    record = {"source": source, **given}
     if "message_id" not in record:
         # Of chance: places would be the same in every batch.
         record["message_id"] = uuid.uuid4().hex
