@@ -11,6 +11,8 @@ import { closed, shape, wholeBuckets, withGaps } from './series.js';
 const MAX_BARS = 15;
 const MAX_COLUMNS = 30;
 const MAX_SLICES = COLOURS;
+/** Whole numbers up to this have a tick each. */
+const FEW = 5;
 const MAX_LABEL = 28;
 const MAX_LABEL_NARROW = 16;
 /** Of a bar's label. On paper nobody can point at it to see the rest. */
@@ -85,7 +87,7 @@ function overX(tile, answered, look) {
   layout.xaxis = { ...axis(look), showgrid: false, ...(shaped.time && { type: 'date' }), ...(category && ticks(drawn.xs.map((x) => escaped(cut(label(x, shaped.type), longest(look)))))) };
   if (!category) Object.assign(layout.xaxis, { tickangle: 0, nticks: Math.max(2, Math.floor(look.width / 80)) });
   if (shaped.type === 'timestamp' && look.window) layout.xaxis.range = axisEnds(shaped, look.window, lines ? 0 : width);
-  layout.yaxis = { ...axis(look), rangemode: 'tozero', ...number(tile, series) };
+  layout.yaxis = { ...axis(look), rangemode: 'tozero', ...number(tile, series, stacked) };
   // On paper, all of it.
   if (look.zoom && !look.paper) {
     if (look.zoom.x) layout.xaxis.range = look.zoom.x;
@@ -267,10 +269,16 @@ const axis = (look) => ({
   title: { text: '' },
 });
 
-/** Thousands and millions as `k` and `M`; of what is smaller than a thousandth, `n` would say nothing. */
-function number(tile, series) {
-  const largest = Math.max(...series.flatMap(({ values }) => values).map((value) => Math.abs(value ?? 0)));
-  return { exponentformat: largest < 0.001 ? 'power' : 'B', separatethousands: true, ...(tile.unit === 'percent' && { ticksuffix: ' %' }) };
+/**
+ * Thousands and millions as `k` and `M`; of what is smaller than a thousandth, `n` would say nothing. Where there are
+ * few whole numbers, ticks between them would say that there are others.
+ */
+function number(tile, series, stacked = false) {
+  const sizes = series.map(({ values }) => values.map((value) => Math.abs(value ?? 0)));
+  const largest = Math.max(...sizes.flat());
+  const top = stacked ? Math.max(...sizes[0].map((_, at) => sizes.reduce((sum, of) => sum + of[at], 0))) : largest;
+  const few = top <= FEW && sizes.flat().every(Number.isInteger);
+  return { exponentformat: largest < 0.001 ? 'power' : 'B', separatethousands: true, ...(few && { dtick: 1 }), ...(tile.unit === 'percent' && { ticksuffix: ' %' }) };
 }
 
 /** Labels by place, so that two that are cut to the same text stay two. */

@@ -101,7 +101,7 @@ export class Tile {
   empty({ bounded = false }) {
     delete this.element.dataset.value;
     const what = this.value ? 'No data' : this.answer.rows.length > 0 ? 'No values in this range' : 'No rows in this range';
-    const advice = bounded ? 'Choose a longer time range or fewer filters.' : 'Nothing was written yet.';
+    const advice = bounded ? 'Choose a longer time range or fewer filters.' : 'Nothing to show yet.';
     this.says(el('strong', {}, what), el('span', {}, advice));
     this.state('empty');
   }

@@ -199,6 +199,38 @@ fn gaps_are_found_by_the_width_of_a_bucket() {
 }
 
 #[test]
+fn between_few_whole_numbers_there_are_no_ticks() {
+    let test = "between_few_whole_numbers_there_are_no_ticks";
+    let Some(browser) = Browser::open(test) else { return };
+    let dashboard = Dashboard::start(&Scratch::new(), &[]);
+    browser.go(&format!("http://{}/", dashboard.at.address));
+    let step = |chart: &str, rows: &Json| {
+        let tile = json!({ "chart": chart, "unit": "count" });
+        let axis = if chart == "bar" { "xaxis" } else { "yaxis" };
+        let columns = [("time", "timestamp"), ("code", "text"), ("n", "number")]
+            .map(|(name, kind)| json!({ "name": name, "type": kind }));
+        let answer = json!({ "columns": columns, "bucket_secs": 60, "rows": rows });
+        browser.value(&format!(
+            "import('/assets/figure.js').then(({{ figure }}) => {{ \
+             const paint = (keys) => keys.map(() => '#000000'); \
+             const {{ layout }} = figure({tile}, {answer}, {{ width: 600, hidden: new Set(), paint }}); \
+             return layout.{axis}.dtick ?? null }})"
+        ))
+    };
+    let row = |code: &str, value: f64| json!(["2026-11-20T10:00:00Z", code, value]);
+    let few = json!([row("a", 1.0), row("b", 4.0)]);
+    let parts = json!([row("a", 0.5), row("b", 1.0)]);
+    // Each is few, and what they are stacked to is not.
+    let many = json!([row("a", 5.0), row("b", 5.0)]);
+    for (chart, stacks) in [("area", true), ("column", true), ("line", false), ("bar", false)] {
+        assert_eq!(step(chart, &few), json!(1), "{chart}");
+        assert_eq!(step(chart, &parts), Json::Null, "{chart}");
+        let wanted = if stacks { Json::Null } else { json!(1) };
+        assert_eq!(step(chart, &many), wanted, "{chart}");
+    }
+}
+
+#[test]
 fn no_two_parts_share_a_colour_and_the_rest_is_one() {
     let test = "no_two_parts_share_a_colour_and_the_rest_is_one";
     let Some(browser) = Browser::open(test) else { return };
