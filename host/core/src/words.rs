@@ -131,6 +131,15 @@ pub fn is_plain(value: &str) -> bool {
         }
 }
 
+/// Whether a text has digits. Those of escapes count, so that what is in them counts too.
+pub fn has_digits(text: &[u8]) -> bool {
+    /// Bytes that are looked at before it is known.
+    const CHUNK: usize = 1024;
+    // The least of many bytes takes a few instructions, whether any is a digit takes some for each.
+    let least = |text: &[u8]| text.iter().map(|byte| byte.wrapping_sub(b'0')).fold(10, u8::min);
+    text.chunks(CHUNK).any(|text| least(text) < 10)
+}
+
 /// Whether a text may have escapes of JSON or of URLs.
 pub fn may_have_escapes(text: &[u8]) -> bool {
     memchr::memchr2(b'\\', b'%', text).is_some()
@@ -217,6 +226,19 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn digits_are_found_wherever_they_are() {
+        assert!(!has_digits(b""));
+        let others = (0..=u8::MAX).filter(|byte| !byte.is_ascii_digit());
+        let mut text: Vec<u8> = others.cycle().take(2100).collect();
+        assert!(!has_digits(&text));
+        for at in 0..text.len() {
+            let other = std::mem::replace(&mut text[at], b"0123456789"[at % 10]);
+            assert!(has_digits(&text) && has_digits(&text[at..=at]), "{at}");
+            text[at] = other;
+        }
+    }
 
     #[test]
     fn a_value_is_found_wherever_it_is() {

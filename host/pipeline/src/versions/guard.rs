@@ -30,9 +30,10 @@ use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
+use memchr::memchr;
 use regex::Regex;
 
-use text::{Joined, Text, has_digits, written_out};
+use text::{Joined, Text, written_out};
 
 use super::search::Known;
 use super::spelling::{Spellings, Stands};
@@ -42,7 +43,7 @@ use clickmill_core::columns::is_text;
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
-use clickmill_core::words::{is_plain, texts};
+use clickmill_core::words::{has_digits, is_plain, texts};
 use clickmill_core::{Digest, stage};
 use clickmill_sandbox::RawColumn;
 
@@ -373,7 +374,7 @@ impl<'a> Raw<'a> {
         }
         let has_digits = has_digits(value.as_bytes());
         // As a form writes it into a URL.
-        let of_form = value.contains(' ').then(|| value.replace(' ', "+"));
+        let of_form = memchr(b' ', value.as_bytes()).map(|_| value.replace(' ', "+"));
         let both = [value, of_form.as_deref().unwrap_or_default()];
         let spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
         let guarded = self.guarded;

@@ -12,7 +12,7 @@ use regex::Regex;
 use clickmill_core::batch::Batch;
 use clickmill_core::columns::is_text;
 use clickmill_core::leaves::Leaf;
-use clickmill_core::words::{may_have_escapes, resolved, stands};
+use clickmill_core::words::{has_digits, may_have_escapes, resolved, stands};
 
 use crate::versions::search::{Known, Search};
 
@@ -190,10 +190,4 @@ fn joined(leaf: &Leaf, bytes: &Buffer, ends: &OffsetBuffer<i32>) -> (Buffer, Off
         lengths.push(all.len() - begin);
     }
     (Buffer::from_vec(all), OffsetBuffer::from_lengths(lengths))
-}
-
-/// Whether there is a digit. The digits of escapes count, so that what is in them counts too.
-pub(super) fn has_digits(text: &[u8]) -> bool {
-    // Many bytes at once, and no more than it takes.
-    text.chunks(1024).any(|text| text.iter().fold(false, |any, byte| any | byte.is_ascii_digit()))
 }
