@@ -130,6 +130,7 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             "TIMESTAMP_ADD[]" => Ok(Some(renamed(expr, "timestamp_add"))),
             "TIMESTAMP_SUB[]" => Ok(Some(renamed(expr, "timestamp_sub"))),
             "EXTRACT[]" => Ok(Some(renamed(expr, "extract"))),
+            "FIELD[]" => Ok(Some(renamed(expr, "get_field"))),
             "OFFSET[]" => Ok(Some(renamed(expr, "array_offset"))),
             "SAFE_OFFSET[]" => Ok(Some(renamed(expr, "array_safe_offset"))),
             "ORDINAL[]" => Ok(Some(renamed(expr, "array_ordinal"))),
@@ -263,22 +264,21 @@ fn access(root: &Expr, chain: &[AccessExpr]) -> Result<Expr, DataFusionError> {
     let mut accessed = root.clone();
     for access in chain {
         accessed = match access {
-            AccessExpr::Dot(field) => {
-                let (root, mut fields) = match accessed {
-                    Expr::CompoundFieldAccess { root, access_chain } => (root, access_chain),
-                    root => (Box::new(root), Vec::new()),
-                };
-                let is_path = matches!(*root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-                // Of what has no name, DataFusion takes the name of a field as a text.
-                fields.push(match field {
-                    _ if is_path => access.clone(),
-                    Expr::Identifier(name) if !matches!(name.quote_style, Some('\'' | '"')) => {
-                        AccessExpr::Dot(text(name.value.clone()))
-                    }
-                    other => return Err(refused(format!("`.{other}`"))),
-                });
-                Expr::CompoundFieldAccess { root, access_chain: fields }
-            }
+            AccessExpr::Dot(field) => match (accessed, field) {
+                (Expr::CompoundFieldAccess { root, mut access_chain }, _) => {
+                    access_chain.push(access.clone());
+                    Expr::CompoundFieldAccess { root, access_chain }
+                }
+                (root @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)), _) => {
+                    let access_chain = vec![access.clone()];
+                    Expr::CompoundFieldAccess { root: Box::new(root), access_chain }
+                }
+                // Of what has no name, DataFusion takes no path.
+                (of, Expr::Identifier(name)) if !matches!(name.quote_style, Some('\'' | '"')) => {
+                    call("FIELD[]", vec![of, text(name.value.clone())])
+                }
+                (_, other) => return Err(refused(format!("`.{other}`"))),
+            },
             AccessExpr::Subscript(Subscript::Index { index: Expr::Function(way) }) => {
                 let name = way.name.to_string().to_uppercase();
                 let Some(number) = only_argument(way) else { return Err(refused(way)) };
