@@ -13,38 +13,20 @@ import typing
 import weakref
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from . import _wire
 from ._config import Settings
 from ._errors import ClickmillError, ProcessDied
 from ._process import Answered, Process, abandon
+from ._records import Records, cut_short, micros, now, record_batches
 from ._wire import Frame, Kind
 
-#: What a record has. All but the payload may be missing, in a table and in dicts.
-_TIME = pa.timestamp("us", "UTC")
-RECORDS = pa.schema(
-    [
-        pa.field("payload", pa.binary(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("message_id", pa.string(), nullable=False),
-        pa.field("publish_time", _TIME, nullable=False),
-        pa.field("ingest_time", _TIME, nullable=False),
-        pa.field("ordering_key", pa.string()),
-        pa.field("attributes", pa.map_(pa.string(), pa.string())),
-    ]
-)
 #: How the name of an object ends that says which one: a number, of a file its time and size.
 _GENERATION = re.compile(r"@-?\d+(-\d+)?$")
-#: Columns of which any form is taken: of times any unit, of attributes maps and lists.
-_AS_THEY_ARE = ("publish_time", "ingest_time", "attributes")
 #: So often one record, or another, may kill a process without any answer between.
 _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
 _TRIES = 2
-
-Records = typing.Union[pa.Table, pa.RecordBatch, typing.Iterable[typing.Union[bytes, str, dict[str, typing.Any]]]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -258,7 +240,7 @@ class Chain:
         too_long = len(body) > limits["max_frame_bytes"]
         if too_long and not half:
             # Too large a record, of which a letter keeps no more anyway.
-            body = _wire.stream(_cut_short(batch, limits["max_record_bytes"] + 1))
+            body = _wire.stream(cut_short(batch, limits["max_record_bytes"] + 1))
             if len(body) > limits["max_frame_bytes"]:
                 raise ClickmillError(f"a record has {len(body)} bytes, limit {limits['max_frame_bytes']}")
         try:
@@ -369,117 +351,6 @@ def pinned(settings: Settings) -> Settings:
     except ClickmillError as error:
         hint = "where the pipeline cannot run here, `plugin_set` says which set has to run on the workers"
         raise ClickmillError(error.error, causes=error.causes, hint=hint, exit_code=error.exit_code) from error
-
-
-def now() -> datetime.datetime:
-    """The time, to the second: records that came together have one ingest time, and so are one batch."""
-    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-
-
-def aware(time: datetime.datetime) -> datetime.datetime:
-    """A time with its zone: without one it is UTC's, wherever this runs."""
-    return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
-
-
-def micros(time: datetime.datetime | int) -> int:
-    """Microseconds since 1970, without loss."""
-    return time if isinstance(time, int) else pa.scalar(aware(time), _TIME).value
-
-
-def record_batches(
-    records: Records, *, source: str = "python", ingest_time: datetime.datetime | None = None
-) -> list[pa.RecordBatch]:
-    """Records as ``clickmill exec`` takes them, with what is missing filled in: one batch, or several where one
-    cannot hold the bytes of a column, which are at most 2 GiB."""
-    time = ingest_time or now()
-    if isinstance(records, pa.RecordBatch):
-        records = pa.Table.from_batches([records])
-    if not isinstance(records, pa.Table):
-        if isinstance(records, (bytes, bytearray, str, dict)):
-            # Its letters, numbers or keys would be the records.
-            raise ClickmillError("one record is given, wanted several", hint="put it into a list")
-        rows = [record if isinstance(record, dict) else {"payload": record} for record in records]
-        names = {name for row in rows for name in row} or {"payload"}
-        _known(names)
-        fields = [field for field in RECORDS if field.name in names]
-        # What some of them lack, as what all lack.
-        lacking: dict[str, typing.Callable[[int], typing.Any]] = {
-            "source": lambda at: source,
-            "message_id": str,
-            "ingest_time": lambda at: time,
-            "publish_time": lambda at: rows[at].get("ingest_time") or time,
-        }
-
-        def values(name: str) -> list[typing.Any]:
-            found = [row.get(name) for row in rows]
-            fill = lacking.get(name)
-            return [fill(at) if fill and value is None else value for at, value in enumerate(found)]
-
-        columns = [_column(values(field.name), field) for field in fields]
-        records = pa.table(columns, names=[field.name for field in fields])
-    _known(records.column_names)
-    given = {name: records.column(name) for name in records.column_names}
-    number = records.num_rows
-    given.setdefault("source", pa.repeat(source, number))
-    given.setdefault("ingest_time", pa.repeat(_column([time], RECORDS.field("ingest_time"))[0], number))
-    given.setdefault("publish_time", given["ingest_time"])
-    given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
-    if "payload" not in given:
-        raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
-    # What some of them lack, as what all lack; a message without a payload is an empty one, and no error of all.
-    defaults = {"payload": b"", "source": source, "ingest_time": time}
-    for name in (*defaults, "publish_time"):
-        if given[name].null_count:
-            field = RECORDS.field(name)
-            fill = _column([defaults[name]], field)[0] if name in defaults else given["ingest_time"]
-            given[name] = _fit(name, _coalesced, given[name], fill, field.type)
-    # Dictionaries, views and the like become plain columns.
-    plain = {
-        name: column if name in _AS_THEY_ARE else _fit(name, column.cast, RECORDS.field(name).type)
-        for name, column in given.items()
-    }
-    table = pa.table(plain).combine_chunks()
-    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-
-
-def _cut_short(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
-    """The records with the first bytes of their payloads."""
-    at = batch.schema.get_field_index("payload")
-    payloads = pa.array([payload[:most] for payload in batch.column(at).to_pylist()], RECORDS.field("payload").type)
-    return batch.set_column(at, batch.schema.field(at), payloads)
-
-
-def _coalesced(column: typing.Any, fill: typing.Any, kind: pa.DataType) -> typing.Any:
-    return pc.coalesce(column.cast(kind), fill.cast(kind))
-
-
-def _known(names: typing.Iterable[str]) -> None:
-    names = list(names)
-    unknown = [f"`{name}`" for name in names if name not in RECORDS.names]
-    if unknown:
-        raise ClickmillError(
-            f"records have no column {', '.join(unknown)}", hint=f"their columns are {', '.join(RECORDS.names)}"
-        )
-    for name in {name for name in names if names.count(name) > 1}:
-        raise ClickmillError(f"records have several columns `{name}`")
-
-
-def _column(values: list[typing.Any], field: pa.Field) -> pa.Array:
-    if field.name == "payload":
-        values = [_fit(field.name, value.encode) if isinstance(value, str) else value for value in values]
-    if field.name == "attributes":
-        values = [list(value.items()) if isinstance(value, dict) else value for value in values]
-    return _fit(field.name, pa.array, values, field.type)
-
-
-def _fit(name: str, make: typing.Callable[..., typing.Any], *of: typing.Any) -> typing.Any:
-    """What is made of the values of a column, which may be of types that it does not take."""
-    try:
-        return make(*of)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise ClickmillError(
-            f"records have values in column `{name}` that are not {RECORDS.field(name).type}", causes=[str(error)]
-        ) from error
 
 
 def _sum(all_counts: list[dict[str, typing.Any]]) -> dict[str, typing.Any]:

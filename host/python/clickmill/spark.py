@@ -28,9 +28,10 @@ except ImportError as error:
 
 import pyarrow as pa
 
-from ._chain import RECORDS, Chain, aware, now
+from ._chain import Chain
 from ._config import Settings
 from ._errors import ClickmillError
+from ._records import RECORDS, aware, now
 
 __all__ = ["Outputs", "transform"]
 

@@ -23,7 +23,7 @@ from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
-from clickmill._chain import record_batches
+from clickmill._records import record_batches
 from clickmill._config import Settings
 from conftest import (
     HERE,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
-from clickmill._chain import record_batches
+from clickmill._records import record_batches
 from clickmill._config import Settings, read
 from conftest import HERE, MESSAGES, PIPELINES, POISON, TIME, lines, run
 

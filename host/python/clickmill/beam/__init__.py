@@ -31,9 +31,10 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.util import GroupIntoBatches
 
-from .._chain import Answer, Chain, micros, now, pinned, record_batches
+from .._chain import Answer, Chain, pinned
 from .._config import Settings, tables_of
 from .._errors import ClickmillError
+from .._records import micros, now, record_batches
 
 __all__ = ["Outputs", "Transform"]
 
