@@ -132,9 +132,7 @@ impl Patience {
         let bound = self.bigquery.config.patience;
         let mut waiting = lock(&self.waiting);
         let told = waiting.as_ref().is_some_and(|since| since.reason == reason);
-        let since = waiting.get_or_insert_with(|| Since::now(reason, self.table.clone()));
-        since.resume();
-        since.reason = reason;
+        let since = enter(&mut waiting, reason, &self.table);
         let left = bound.saturating_sub(since.began.elapsed());
         if !left.is_zero() && !told {
             let until = Micros::now().get().saturating_add(left.as_micros() as i64);
@@ -213,6 +211,17 @@ impl Drop for Patience {
     }
 }
 
+/// A wait begins, or goes on. That for an outage begins anew: what it interrupts was for something else.
+fn enter<'a>(waiting: &'a mut Option<Since>, reason: Unready, table: &TableName) -> &'a mut Since {
+    if reason == Unready::Away {
+        waiting.take_if(|since| since.interrupted.is_some());
+    }
+    let since = waiting.get_or_insert_with(|| Since::now(reason, table.clone()));
+    since.resume();
+    since.reason = reason;
+    since
+}
+
 /// An outage interrupts a wait for anything else. The wait would be overdue at once after it otherwise.
 fn interrupt(waiting: &Place) {
     if let Some(since) = lock(waiting).as_mut().filter(|since| since.reason != Unready::Away) {
@@ -248,5 +257,18 @@ mod tests {
             assert_eq!(resumed.began == since.began, counts, "{reason}");
             assert!(resumed.interrupted.is_none());
         }
+    }
+
+    #[test]
+    fn a_wait_for_an_outage_has_all_of_its_patience_whatever_it_interrupts() {
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let waiting = Place::default();
+        let before = enter(&mut lock(&waiting), Unready::NoTable, &table).began;
+        std::thread::sleep(Duration::from_millis(1));
+        interrupt(&waiting);
+        let outage = enter(&mut lock(&waiting), Unready::Away, &table).began;
+        assert!(outage > before);
+        interrupt(&waiting);
+        assert_eq!(enter(&mut lock(&waiting), Unready::Away, &table).began, outage);
     }
 }
