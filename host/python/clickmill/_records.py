@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from ._errors import ClickmillError
 
-#: What a record has. All but the payload may be missing, in a table and in dicts.
 _TIME = pa.timestamp("us", "UTC")
+#: What a record has. All but the payload may be missing, in a table and in dicts.
 RECORDS = pa.schema(
     [
         pa.field("payload", pa.binary(), nullable=False),
@@ -60,18 +60,13 @@ def record_batches(
         names = {name for row in rows for name in row} or {"payload"}
         _known(names)
         fields = [field for field in RECORDS if field.name in names]
-        # What some of them lack, as what all lack.
-        lacking: dict[str, typing.Callable[[int], typing.Any]] = {
-            "source": lambda at: source,
-            "message_id": str,
-            "ingest_time": lambda at: time,
-            "publish_time": lambda at: rows[at].get("ingest_time") or time,
-        }
 
         def values(name: str) -> list[typing.Any]:
             found = [row.get(name) for row in rows]
-            fill = lacking.get(name)
-            return [fill(at) if fill and value is None else value for at, value in enumerate(found)]
+            if name != "message_id":
+                return found
+            # Where it is missing it is the place, as where all lack one. What else is missing is filled in below.
+            return [str(at) if value is None else value for at, value in enumerate(found)]
 
         columns = [_column(values(field.name), field) for field in fields]
         records = pa.table(columns, names=[field.name for field in fields])

@@ -157,8 +157,8 @@ impl GoldenError {
     }
 }
 
-/// A file by its name, or why it is no file of cases.
-type Named = (String, Result<Golden, GoldenError>);
+/// The cases of a file by its name, or why they can't be read.
+pub type Cases = (String, Result<Golden, GoldenError>);
 
 impl Golden {
     /// Reads the `tests/*.json` of a folder, in the order of their names.
@@ -175,7 +175,7 @@ impl Golden {
     /// # Errors
     ///
     /// The folder cannot be read.
-    pub fn each_beside(folder: &Path) -> Result<Vec<Named>, GoldenError> {
+    pub fn each_beside(folder: &Path) -> Result<Vec<Cases>, GoldenError> {
         let failed = |path: &Path, source| GoldenError::Read { path: path.to_owned(), source };
         let folder = folder.join("tests");
         let entries = match std::fs::read_dir(&folder) {

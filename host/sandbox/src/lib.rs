@@ -132,7 +132,7 @@ pub use component::{Described, describe, describe_file};
 pub use counts::StageCounts;
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
-pub use golden::{Golden, GoldenError};
+pub use golden::{Cases, Golden, GoldenError};
 pub use library::{Library, look};
 pub use lookup::LookupFile;
 pub use profile::{FunctionShare, Profile};

@@ -8,10 +8,7 @@ use crate::Failure;
 use crate::compile::Limits;
 use clickmill_config::{Grant, Plugin};
 use clickmill_core::{StageName, causes};
-use clickmill_sandbox::{Golden, GoldenError, Library, StageMade};
-
-/// The cases of a file, or why they can't be read.
-pub(super) type Cases = (String, Result<Golden, GoldenError>);
+use clickmill_sandbox::{Cases, Golden, Library, StageMade};
 
 /// A plugin that may read and write all that its cases have.
 pub(super) struct Alone {
