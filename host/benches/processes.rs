@@ -23,6 +23,8 @@ mod several_streams;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support;
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,11 +88,20 @@ fn workers(processes: usize) -> String {
 
 /// Starts so many processes, and waits for their ends. Returns their summaries.
 fn all(processes: usize, command: impl Fn() -> Command) -> Vec<Json> {
-    let start = |_| Process::spawn(command().stdout(Stdio::piped()).stderr(Stdio::null()));
-    let running: Vec<Process> = (0..processes).map(start).collect();
-    let summary = |process: Process| {
+    let start = |_| {
+        let log = tempfile::tempfile().unwrap();
+        let stderr = log.try_clone().unwrap();
+        (Process::spawn(command().stdout(Stdio::piped()).stderr(stderr)), log)
+    };
+    let running: Vec<(Process, File)> = (0..processes).map(start).collect();
+    let summary = |(process, mut log): (Process, File)| {
         let output = process.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", output.status);
+        if !output.status.success() {
+            let mut told = String::new();
+            log.rewind().unwrap();
+            log.read_to_string(&mut told).unwrap();
+            panic!("{}: {told}", output.status);
+        }
         serde_json::from_slice(&output.stdout).unwrap()
     };
     running.into_iter().map(summary).collect()

@@ -177,6 +177,7 @@ def columns(batch: Batch, config: Config) -> None:
 };
 
 #[test]
+#[ignore = "two minutes: `.ci/long`"]
 fn an_exception_over_columns_is_told_with_its_file() {
     THROWS.tells_where_columns_fail("an_exception_over_columns_is_told_with_its_file");
 }
@@ -198,6 +199,7 @@ def hosts(row: Row) -> None:
 };
 
 #[test]
+#[ignore = "two minutes: `.ci/long`"]
 fn packages_in_pure_python_come_along() {
     let cases = r#"{
         "columns": {"host": "STRING"},
@@ -489,6 +491,7 @@ def hostile(row: Row) -> None:
 };
 
 #[test]
+#[ignore = "two minutes: `.ci/long`"]
 fn what_asks_for_the_time_or_for_chance_is_told_so() {
     let case = r#"{"columns": {"what": "STRING"}, "cases": [
         {"input": {"what": "a"}, "output": {"what": "True 15 (1970, '1970', True)"}}

@@ -202,6 +202,7 @@ fn killed_at_every_step_of_a_canary_the_others_agree_and_so_does_who_starts() {
 }
 
 #[test]
+#[ignore = "two minutes: `.ci/long`"]
 fn killed_at_every_step_of_a_canary_in_cloud_storage_the_others_agree() {
     let storage = Storage::start(None);
     killed_at_every_step(&mut Fleet::in_cloud_storage(&storage), &[true]);
