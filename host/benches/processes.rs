@@ -23,16 +23,14 @@ mod several_streams;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support;
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use cloud::Cloud;
 use several_streams::{processes_come_and_go, stream};
-use support::{Process, Scratch, plugins, root};
+use support::{Process, Scratch, plugins, root, summary};
 
 /// How long a stream waits for more before it ends, which is not counted.
 const IDLE: Duration = Duration::from_secs(3);
@@ -88,23 +86,9 @@ fn workers(processes: usize) -> String {
 
 /// Starts so many processes, and waits for their ends. Returns their summaries.
 fn all(processes: usize, command: impl Fn() -> Command) -> Vec<Json> {
-    let start = |_| {
-        let log = tempfile::tempfile().unwrap();
-        let stderr = log.try_clone().unwrap();
-        (Process::spawn(command().stdout(Stdio::piped()).stderr(stderr)), log)
-    };
-    let running: Vec<(Process, File)> = (0..processes).map(start).collect();
-    let summary = |(process, mut log): (Process, File)| {
-        let output = process.wait_with_output().unwrap();
-        if !output.status.success() {
-            let mut told = String::new();
-            log.rewind().unwrap();
-            log.read_to_string(&mut told).unwrap();
-            panic!("{}: {told}", output.status);
-        }
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    running.into_iter().map(summary).collect()
+    let start = |_| Process::listen(&mut command());
+    let running: Vec<Process> = (0..processes).map(start).collect();
+    running.into_iter().map(|process| summary(&process.wait_with_output().unwrap())).collect()
 }
 
 fn sum(summaries: &[Json], key: &str) -> u64 {
