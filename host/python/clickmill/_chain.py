@@ -176,7 +176,7 @@ class Chain:
         which the last one has the counts.
         """
         time = now() if ingest_time is None else ingest_time
-        name = "object" if _GENERATION.search(uri) else "uri"
+        name = "object" if _GENERATION.search(_text(uri)) else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
         with self._alone:
             answered = self._ask(Kind.OBJECT, body)
@@ -186,7 +186,7 @@ class Chain:
     def objects(self, uri: str | None = None) -> list[str]:
         """Which objects a pattern, a folder or the pipeline's own source has, each with its generation."""
         with self._alone:
-            answered = self._ask(Kind.FIND, json.dumps({} if uri is None else {"uri": uri}).encode())
+            answered = self._ask(Kind.FIND, json.dumps({} if uri is None else {"uri": _text(uri)}).encode())
         for missed in answered.counts.get("not_seen", ()):
             # Nobody would miss what it holds.
             raise ClickmillError(f"cannot look at `{missed['object']}`", causes=[missed["why"]], exit_code=3)
@@ -351,6 +351,12 @@ def pinned(settings: Settings) -> Settings:
     except ClickmillError as error:
         hint = "where the pipeline cannot run here, `plugin_set` says which set has to run on the workers"
         raise ClickmillError(error.error, causes=error.causes, hint=hint, exit_code=error.exit_code) from error
+
+
+def _text(uri: typing.Any) -> str:
+    if not isinstance(uri, str):
+        raise ClickmillError(f"an object is named by a text, not by {type(uri).__name__}", hint="such as gs://bucket/a.csv")
+    return uri
 
 
 def _sum(all_counts: list[dict[str, typing.Any]]) -> dict[str, typing.Any]:

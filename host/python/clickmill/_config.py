@@ -13,7 +13,8 @@ import typing
 from ._errors import ClickmillError
 from ._executable import executable
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+#: ``$${`` is a plain ``${``, as where the process reads the file.
+_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 #: Where pipelines are that come with clickmill, and the folder of that, beside the executable's own.
 _PIPELINES = "host/pipelines"
 _SHARE = "share/clickmill"
@@ -56,7 +57,8 @@ class Settings:
 
 def _variables(file: str) -> dict[str, str]:
     try:
-        lines = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
+        # A secret may hold what else ends a line for Python, such as U+2028.
+        lines = pathlib.Path(file).read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
         raise ClickmillError(
             f"cannot read `{file}`, the file of secrets", causes=[str(error)], exit_code=3
@@ -160,7 +162,7 @@ def _set(sections: dict[str, typing.Any], assignment: str) -> None:
 
 def _filled(value: typing.Any) -> typing.Any:
     if isinstance(value, str):
-        return _VARIABLE.sub(_variable, value)
+        return _VARIABLE.sub(_variable, value).replace("$${", "${")
     if isinstance(value, dict):
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -389,6 +389,30 @@ def test_secrets_may_be_in_a_file_and_are_never_in_what_is_sent(tmp_path, live, 
         assert key not in str(raised.value)
 
 
+def test_a_line_of_a_file_of_secrets_ends_with_its_line_feed(tmp_path):
+    secrets = tmp_path / "secrets"
+    secrets.write_text("A=one\u2028two\x0cthree\nB=four\r\n", encoding="utf-8")
+    environment = Settings("pipeline.toml", secrets=str(secrets)).environment()
+    assert (environment["A"], environment["B"]) == ("one\u2028two\x0cthree", "four")
+
+
+def test_variables_are_filled_in_as_the_process_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAME", "filled")
+    for text, wanted in [("${NAME}", "filled"), ("$${NAME}", "${NAME}"), ("$$${NAME}", "$${NAME}"), ("a$${", "a${")]:
+        pipeline = tmp_path / "pipeline.toml"
+        pipeline.write_text(f'[source]\nuri = "{text}"\n')
+        assert read(Settings(str(pipeline)))["source"]["uri"] == wanted
+
+
+def test_what_names_no_object_is_told():
+    chain = clickmill.chain(MESSAGES)
+    for uri in (None, 5, b"a.csv"):
+        with pytest.raises(clickmill.ClickmillError, match="an object is named by a text"):
+            list(chain.object(uri))
+    with pytest.raises(clickmill.ClickmillError, match="an object is named by a text"):
+        chain.objects(5)
+
+
 def test_types_hold_and_lack_nowhere():
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "-p", "clickmill"],
