@@ -1,21 +1,30 @@
 //! A Pub/Sub subscription, by the official client: several pull streams into one queue.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::future::BoxFuture;
+use google_cloud_gax::error::Error;
 use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
 use google_cloud_pubsub::model;
-use google_cloud_pubsub::subscriber::ShutdownBehavior;
 use google_cloud_pubsub::subscriber::handler::Handler;
+use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::SourceError;
 use super::delivery::{Delivery, Receipt};
 use clickmill_config::PubSub;
 use clickmill_core::batch::Message;
+use clickmill_core::causes;
 use clickmill_google as google;
 use clickmill_google::{Service, connected};
+
+/// How long a pull stream may fail again and again before the run ends by it.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// A pull stream that lasted so long had been opened.
+const LASTED: Duration = Duration::from_secs(60);
 
 /// What all pull streams share.
 #[derive(Clone)]
@@ -47,16 +56,19 @@ pub(super) fn pull<'a>(
             most_bytes: config.max_outstanding_bytes,
         };
         let start = |_| {
-            let stream = client
-                .subscribe(&config.subscription)
-                .set_max_lease_extension(config.ack_deadline)
-                .set_max_lease(config.max_lease)
-                .set_max_outstanding_messages(share(config.max_outstanding_messages, streams))
-                .set_max_outstanding_bytes(share(config.max_outstanding_bytes, streams))
-                .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
-                .build();
+            let (client, config) = (client.clone(), config.clone());
+            let open = move || {
+                client
+                    .subscribe(&config.subscription)
+                    .set_max_lease_extension(config.ack_deadline)
+                    .set_max_lease(config.max_lease)
+                    .set_max_outstanding_messages(share(config.max_outstanding_messages, streams))
+                    .set_max_outstanding_bytes(share(config.max_outstanding_bytes, streams))
+                    .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
+                    .build()
+            };
             let name = config.subscription.clone();
-            tokio::spawn(read(stream, name, room.clone(), to.clone(), stop.clone()))
+            tokio::spawn(read(open, name, room.clone(), to.clone(), stop.clone()))
         };
         Ok((0..streams).map(start).collect())
     })
@@ -69,47 +81,76 @@ fn share(all: usize, streams: usize) -> i64 {
     i64::try_from((all / streams).max(1)).unwrap_or(i64::MAX)
 }
 
-/// One pull stream, until the end.
+/// One pull stream after the other, until the end. The client opens a stream again by itself where it was cut or the
+/// service is away, but not where the wire breaks while it opens one, or something else answers.
 async fn read(
-    mut stream: google_cloud_pubsub::subscriber::MessageStream,
+    open: impl Fn() -> MessageStream,
     subscription: String,
     room: FlowControl,
     to: mpsc::Sender<Result<Delivery, SourceError>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let shutdown = stream.shutdown_token();
+    // What has come by streams that are over is handled yet.
+    let mut leases = JoinSet::new();
+    let mut waits = waits().build();
     loop {
-        // Room first: what is not wanted yet stays with the service, or in its stream.
-        let Some(message) = until(&mut stop, room.messages.clone().acquire_owned()).await else {
+        let opened = Instant::now();
+        let mut stream = open();
+        let shutdown = stream.shutdown_token();
+        let failed = forward(&mut stream, &room, &to, &mut stop).await;
+        // While the stream lives, an emulator goes on to deliver into it.
+        drop(stream);
+        // Ends when all that was delivered is acknowledged or released.
+        leases.spawn(async move { shutdown.shutdown().await });
+        let Some(source) = failed else { break };
+        if opened.elapsed() >= LASTED {
+            waits = self::waits().build();
+        }
+        let wait = if google::is_transient(&source) { waits.next() } else { None };
+        let Some(wait) = wait else {
+            // Nobody listens where the run has ended.
+            let _ = to.send(Err(SourceError::Pull { what: subscription, source })).await;
             break;
         };
-        let Some(next) = until(&mut stop, stream.next()).await else { break };
-        let (message_room, next) = match (message, next) {
-            (Ok(room), Some(next)) => (room, next),
-            _ => break,
-        };
-        let delivery = match next {
-            Ok((message, handler)) => {
-                let bytes = message.data.len().clamp(1, room.most_bytes);
-                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-                let bytes = until(&mut stop, room.bytes.clone().acquire_many_owned(bytes)).await;
-                // Without room the handler is dropped, which releases the message.
-                let Some(Ok(bytes)) = bytes else { break };
-                Ok(delivery(message, handler, [message_room, bytes]))
-            }
-            Err(source) => Err(SourceError::Pull { what: subscription.clone(), source }),
-        };
-        let failed = delivery.is_err();
-        if to.send(delivery).await.is_err() || failed {
+        tracing::warn!(subscription, error = causes(&source), "a pull stream broke, opening it again");
+        if until(&mut stop, tokio::time::sleep(wait)).await.is_none() {
             break;
         }
     }
     drop(to);
-    let ended = shutdown.shutdown();
-    // While the stream lives, an emulator goes on to deliver into it.
-    drop(stream);
-    // Ends when all that was delivered is acknowledged or released.
-    ended.await;
+    leases.join_all().await;
+}
+
+/// Waits before a pull stream is opened again, until patience ends.
+fn waits() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(10))
+        .with_total_delay(Some(PATIENCE))
+        .without_max_times()
+        .with_jitter()
+}
+
+/// Hands on what a pull stream brings, until told to stop or nobody takes it; why it failed, where it did.
+async fn forward(
+    stream: &mut MessageStream,
+    room: &FlowControl,
+    to: &mpsc::Sender<Result<Delivery, SourceError>>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Error> {
+    loop {
+        // Room first: what is not wanted yet stays with the service, or in its stream.
+        let message_room = until(stop, room.messages.clone().acquire_owned()).await?.ok()?;
+        let (message, handler) = match until(stop, stream.next()).await?? {
+            Ok(next) => next,
+            Err(error) => return Some(error),
+        };
+        let bytes = message.data.len().clamp(1, room.most_bytes);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // Without room the handler is dropped, which releases the message.
+        let bytes = until(stop, room.bytes.clone().acquire_many_owned(bytes)).await?.ok()?;
+        to.send(Ok(delivery(message, handler, [message_room, bytes]))).await.ok()?;
+    }
 }
 
 /// What `future` gives, or `None` when told to stop first.

@@ -167,6 +167,24 @@ impl Drop for BigQuery {
     }
 }
 
+/// What passes calls on to Pub/Sub's emulator, and ends pull streams as the service may.
+pub(crate) struct PullStreams {
+    _process: Process,
+    /// Where it is.
+    pub address: String,
+}
+
+impl PullStreams {
+    /// The first so many end with UNKNOWN as they are opened.
+    pub(crate) fn ended(pubsub: &str, unknown: u32) -> Self {
+        let port = free_port();
+        let mut command = Command::new(python());
+        command.arg(script("pubsub.py")).args(["--port", &port.to_string(), "--target", pubsub]);
+        command.args(["--unknown", &unknown.to_string()]);
+        Self { _process: start(command), address: format!("127.0.0.1:{port}") }
+    }
+}
+
 /// A Cloud Storage emulator with one bucket, `lake`.
 pub(crate) struct Storage {
     _process: Process,

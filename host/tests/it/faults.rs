@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
-use crate::emulators::request;
+use crate::emulators::{PullStreams, request};
 use crate::proxy::{Mode, Proxy};
 use crate::support::after;
 
@@ -100,6 +100,26 @@ fn on_bad_wires(test: &str, set: &[&str]) {
     cloud.via = [cloud.pubsub.to_owned(), cloud.bigquery.grpc.clone()];
     cloud.drain_all(messages);
     cloud.all_are_there_once(messages);
+}
+
+/// The client takes UNKNOWN, and what answers in place of the service, for the end.
+#[test]
+fn a_pull_stream_that_ends_as_it_is_opened_is_opened_again() {
+    let test = "a_pull_stream_that_ends_as_it_is_opened_is_opened_again";
+    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    cloud.publish(&["--count", "2000", "--seed", "29"]);
+    let pulls = PullStreams::ended(cloud.pubsub, 3);
+    cloud.via[0] = pulls.address.clone();
+    let streaming = spawn(cloud.stream(&[]));
+    cloud.wait_for_messages(2000);
+    signal(&streaming, "-INT");
+    let output = streaming.wait_with_output().unwrap();
+    assert_eq!(summary(&output)["rows_in"], 2000);
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(talk.matches("a pull stream broke, opening it again").count(), 3, "{talk}");
+    cloud.via[0] = cloud.pubsub.to_owned();
+    cloud.all_are_there_once(2000);
 }
 
 #[test]
