@@ -71,8 +71,39 @@ pub(super) fn holds(name: &[u8], part: Part) -> Option<Holds> {
     })
 }
 
-/// What the value has behind the sign at this place, if its key, `key`, leaves that to another.
-pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
+/// What the names in a text say, by the signs before them. Each is looked at once, however many values are near.
+#[derive(Default)]
+pub(super) struct Names(Vec<Name>);
+
+#[derive(Clone, Copy, Default)]
+enum Name {
+    #[default]
+    Unknown,
+    Says(Option<Holds>),
+}
+
+impl Names {
+    fn behind(&mut self, text: View<'_>, sign: usize) -> Option<Holds> {
+        if self.0.is_empty() {
+            self.0.resize(text.bytes().len(), Name::Unknown);
+        }
+        if let Name::Says(holds) = self.0[sign] {
+            return holds;
+        }
+        let holds = named(text, sign);
+        self.0[sign] = Name::Says(holds);
+        holds
+    }
+}
+
+/// What the value has behind the sign at this place, if its key, `key`, leaves that to another. The names are of
+/// this text.
+pub(super) fn find(
+    text: View<'_>,
+    key: &[u8],
+    sign: usize,
+    names: &mut Names,
+) -> Option<Holds> {
     if Part::of(key) != Some(Part::Value) {
         return None;
     }
@@ -88,7 +119,7 @@ pub(super) fn find(text: View<'_>, key: &[u8], sign: usize) -> Option<Holds> {
         memchr::memchr2_iter(b'=', b':', &bytes[part]).map(move |at| start + at)
     });
     signs
-        .filter_map(|sign| named(text, sign))
+        .filter_map(|sign| names.behind(text, sign))
         .reduce(|one, other| if one.is_password() { one } else { other })
 }
 

@@ -14,6 +14,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     let bytes = text.bytes();
     // What lies in a value that is replaced is not looked at, so a text is never walked twice.
     let mut done = 0;
+    let mut names_near = pair::Names::default();
     for at in memchr::memchr3_iter(b'=', b':', b'<', bytes) {
         if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
             continue;
@@ -32,7 +33,8 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             continue;
         }
         let name = name(text, before.len(), at);
-        let Some(holds) = names::holds(name).or_else(|| pair::find(text, name, at)) else {
+        let apart = || pair::find(text, name, at, &mut names_near);
+        let Some(holds) = names::holds(name).or_else(apart) else {
             continue;
         };
         let Some(kind) = holds.mark() else {
