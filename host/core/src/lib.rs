@@ -19,6 +19,7 @@ pub mod panics;
 pub mod parts;
 pub mod path;
 pub mod private;
+mod raw_column;
 pub mod schema;
 pub mod stage;
 pub mod store;
@@ -32,6 +33,7 @@ pub use digest::{Digest, NotADigest};
 pub use fault::{Fault, causes, chain, indented, list};
 pub use micros::{Micros, NotAMoment};
 pub use near::near;
+pub use raw_column::RawColumn;
 pub use stage::StageName;
 pub use window::{Counted, Window};
 

@@ -3,12 +3,9 @@
 
 pub(crate) mod actor;
 pub(crate) mod fit;
-pub(crate) mod guard;
 pub(crate) mod reading;
 pub(crate) mod recent;
 pub(crate) mod rules;
-mod search;
 pub(crate) mod slot;
-mod spelling;
 pub(crate) mod version;
 pub(crate) mod workers;

@@ -14,14 +14,13 @@ use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::kind::Node;
 use super::lift::{refuse_whole, share};
-use super::raw_column::RawColumn;
 use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
 use clickmill_core::leaves::leaves;
 use clickmill_core::path::Path;
-use clickmill_core::{Digest, SPANS, StageName};
+use clickmill_core::{Digest, RawColumn, SPANS, StageName};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {

@@ -16,7 +16,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 
 use super::kind::Columns;
-use super::raw_column::RawColumn;
+use clickmill_core::RawColumn;
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::leaves::Leaf;
 use clickmill_core::parts::{Parts, parts};

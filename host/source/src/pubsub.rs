@@ -112,7 +112,11 @@ async fn read(
             let _ = to.send(Err(SourceError::Pull { what: subscription, source })).await;
             break;
         };
-        tracing::warn!(subscription, error = causes(&source), "a pull stream broke, opening it again");
+        tracing::warn!(
+            subscription,
+            error = causes(&source),
+            "a pull stream broke, opening it again"
+        );
         if until(&mut stop, tokio::time::sleep(wait)).await.is_none() {
             break;
         }

@@ -8,11 +8,11 @@ use super::options::Options;
 use crate::components::all_fetched;
 use crate::threads::Runtime;
 use crate::versions::fit::Target;
-use crate::versions::guard::Guard;
 use clickmill_config::Pipeline;
 use clickmill_core::schema::provenance;
 use clickmill_dead_letter::Writer;
 use clickmill_decode::messages;
+use clickmill_guard::Guard;
 use clickmill_sandbox::{Engine, Library, Secrets, Trust};
 
 /// What runs a chain, before it is known where its rows go.

@@ -22,9 +22,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use clickmill_core::batch::{Batch, Rejected};
-use clickmill_core::{lock, stage};
+use clickmill_core::{RawColumn, lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};
-use clickmill_sandbox::RawColumn;
 use clickmill_tables::result_set::{Answer, ResultSet};
 pub(crate) use rows::HIDDEN;
 use rows::refused;

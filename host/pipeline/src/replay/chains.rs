@@ -9,9 +9,9 @@ use crate::context::Context;
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
 use clickmill_core::batch::{Batch, Position, Reason, Rejected};
-use clickmill_core::{StageName, stage};
+use clickmill_core::{RawColumn, StageName, stage};
 use clickmill_dead_letter::is_cut;
-use clickmill_sandbox::{ChainWorker, Library, RawColumn};
+use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter, Record};
 use clickmill_tables::Routed;
 

@@ -16,8 +16,8 @@ use crate::context::Context;
 use crate::observe::tap::{HIDDEN, StageWrites};
 use crate::versions::fit::{FitError, Fitted};
 use clickmill_core::batch::Batch;
-use clickmill_core::{Micros, stage};
-use clickmill_sandbox::{Change, ChangeError, Golden, Library, RawColumn, Recorded};
+use clickmill_core::{Micros, RawColumn, stage};
+use clickmill_sandbox::{Change, ChangeError, Golden, Library, Recorded};
 use clickmill_sink::Letter;
 
 /// Which letters become golden cases of what.

@@ -8,15 +8,15 @@ use arrow::error::ArrowError;
 use crate::observe::summary::Counts;
 use crate::observe::tap::{StageWrites, Taps};
 use crate::versions::fit::Fitted;
-use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
 use crate::versions::workers::Counted;
 use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
-use clickmill_core::stage;
+use clickmill_core::{RawColumn, stage};
 use clickmill_decode::Decoded;
-use clickmill_sandbox::{ChainWorker, Processed, RawColumn, RecordCounts, StageCounts};
+use clickmill_guard as guard;
+use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
 use clickmill_tables::Routed;
 
 /// What a batch becomes: `rows.count() + rejected.len() + filtered` are the rows that went in and

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::versions::fit::Fitted;
-use crate::versions::guard::Guard;
 use clickmill_config::Grant;
 use clickmill_core::StageName;
 use clickmill_core::path::Path;
+use clickmill_guard::Guard;
 use clickmill_sandbox::Library;
 
 /// Stages that write sensitive columns and do so no more in another set, a line each. What such a stage does to

@@ -2,12 +2,12 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::guard::Guard;
 use clickmill_config::{Sink, TableName};
 use clickmill_core::Fault;
 use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::RECORD_INDEX;
+use clickmill_guard::Guard;
 use clickmill_sandbox::{Chain, Library, PluginError, Secrets};
 use clickmill_tables::{Misfit, Router, Unroutable};
 

@@ -98,12 +98,7 @@ impl Names {
 
 /// What the value has behind the sign at this place, if its key, `key`, leaves that to another. The names are of
 /// this text.
-pub(super) fn find(
-    text: View<'_>,
-    key: &[u8],
-    sign: usize,
-    names: &mut Names,
-) -> Option<Holds> {
+pub(super) fn find(text: View<'_>, key: &[u8], sign: usize, names: &mut Names) -> Option<Holds> {
     if Part::of(key) != Some(Part::Value) {
         return None;
     }

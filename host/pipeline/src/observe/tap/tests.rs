@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::rows::HIDDEN;
 use super::*;
-use crate::versions::guard::Guard;
 use clickmill_config::{self as config, Format};
 use clickmill_core::Micros;
 use clickmill_core::batch::{Origins, Positions};
 use clickmill_core::schema::TableSchema;
+use clickmill_guard::Guard;
 
 #[tokio::test]
 async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {

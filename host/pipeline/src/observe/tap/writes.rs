@@ -8,10 +8,10 @@ use arrow::error::ArrowError;
 
 use super::rows::masked;
 use crate::versions::fit::Fitted;
-use crate::versions::guard::Guard;
 use clickmill_config::Sink;
+use clickmill_core::RawColumn;
 use clickmill_core::batch::Batch;
-use clickmill_sandbox::RawColumn;
+use clickmill_guard::Guard;
 
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];

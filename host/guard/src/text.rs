@@ -14,7 +14,7 @@ use clickmill_core::columns::is_text;
 use clickmill_core::leaves::Leaf;
 use clickmill_core::words::{has_digits, may_have_escapes, resolved, stands};
 
-use crate::versions::search::{Known, Search};
+use super::search::{Known, Search};
 
 /// A column in which raw values are looked for.
 pub(super) struct Text<'a> {

@@ -1,26 +1,4 @@
-//! What masking promises, checked by the host: no value of a sensitive column reaches the table as it
-//! came in. Columns with policy tags in the table's schema are sensitive.
-//!
-//! A value came in as it is where it stands in the record's original bytes as a word of its own, plainly
-//! or with the escapes of JSON and CSV. Its row is stopped: it becomes a dead letter, which names the
-//! column and not the value.
-//!
-//! Nor may another column hold it. A column that is there before a stage writes it anew has raw values:
-//! each is looked for in all texts of its row, as a word, in large letters of ASCII and small ones, and with
-//! the escapes of JSON and of URLs. Not looked for are short values and mere words, which stand anywhere by
-//! chance, and addresses that tell nobody apart.
-//!
-//! The network of an address, such as `192.0.2.0`, is what masking makes of all addresses in it, so it
-//! may well stand in the record too: the address may have come masked, and a browser's version looks the
-//! same. It tells nobody apart, and passes: in a column that a stage has written after the one from which
-//! it is, or nobody has said that its values are addresses. A column that comes in was made by the decoder.
-//!
-//! Of records and lists each field is a column by its path, and each element a value of the row.
-//!
-//! What is seen are values. One that a plugin has transformed (encoded, cut into pieces, hashed without a
-//! key) is another value.
-
-mod text;
+//! Finds sensitive values, and stops their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -33,10 +11,9 @@ use arrow::error::ArrowError;
 use memchr::memchr;
 use regex::Regex;
 
-use text::{Joined, Text, written_out};
-
 use super::search::Known;
 use super::spelling::{Spellings, Stands};
+use super::text::{Joined, Text, written_out};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::columns::is_text;
@@ -44,11 +21,10 @@ use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
 use clickmill_core::words::{has_digits, is_plain, texts};
-use clickmill_core::{Digest, stage};
-use clickmill_sandbox::RawColumn;
+use clickmill_core::{Digest, RawColumn, stage};
 
 /// Why rows are stopped.
-pub(crate) const CODE: &str = "unmasked";
+pub const CODE: &str = "unmasked";
 
 /// Shorter values stand in other texts by chance.
 const LEAST_BYTES: usize = 6;
@@ -57,7 +33,7 @@ const LEAST_BYTES_ALONE: usize = 4;
 
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Guard {
+pub struct Guard {
     columns: Vec<Guarded>,
     /// The table's other columns, each with the form of values that may hold what came in.
     others: Vec<Other>,
@@ -104,7 +80,7 @@ struct Raw<'a> {
 impl Guard {
     /// A guard of the sensitive columns of these tables, whose rows are from records of a format. What is
     /// sensitive in one of them is so in all that have it.
-    pub(crate) fn of<'a>(
+    pub fn of<'a>(
         schemas: impl IntoIterator<Item = &'a TableSchema>,
         config: &config::Guard,
         format: &Format,
@@ -145,7 +121,7 @@ impl Guard {
 
     /// The guard of a chain, of which `writes` are the columns that each stage writes, by path, and `decoded`
     /// those that come in: the decoder is the first that writes them.
-    pub(crate) fn over(&self, decoded: &Schema, writes: impl Iterator<Item = Path>) -> Self {
+    pub fn over(&self, decoded: &Schema, writes: impl Iterator<Item = Path>) -> Self {
         let mut guard = self.clone();
         let decoded = decoded.fields().iter().map(|field| Path::of(field.name()));
         // Whoever writes a record writes its fields; whoever writes a field of it writes no other.
@@ -158,21 +134,21 @@ impl Guard {
     }
 
     /// The names of the columns, or of the records that they are below.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
         let guarded =
             move |name: &&str| self.columns.iter().any(|column| column.path.first() == *name);
         self.names.iter().map(String::as_str).filter(guarded)
     }
 
     /// The sensitive columns, by path, that whoever writes these writes.
-    pub(crate) fn among(&self, written: &[Path]) -> BTreeSet<String> {
+    pub fn among(&self, written: &[Path]) -> BTreeSet<String> {
         let is_written =
             |column: &&Guarded| written.iter().any(|written| column.path.starts_with(written));
         self.columns.iter().filter(is_written).map(|column| column.name.clone()).collect()
     }
 
     /// All sensitive columns, by path.
-    pub(crate) fn all(&self) -> BTreeSet<String> {
+    pub fn all(&self) -> BTreeSet<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
@@ -182,7 +158,11 @@ impl Guard {
 
     /// Takes out the rows of which a sensitive value is as it came in. `raw` are the sensitive columns as
     /// they were before they were written anew.
-    pub(crate) fn stop(
+    ///
+    /// # Errors
+    ///
+    /// Arrow can't filter or read the columns.
+    pub fn stop(
         &self,
         batch: Batch,
         raw: &[RawColumn],
@@ -258,7 +238,11 @@ impl Guard {
     }
 
     /// Which rows hold no raw value, as far as they are made by now. `raw` is as in [`Guard::stop`].
-    pub(crate) fn holding_none(
+    ///
+    /// # Errors
+    ///
+    /// Arrow can't read the columns.
+    pub fn holding_none(
         &self,
         rows: &RecordBatch,
         raw: &[RawColumn],

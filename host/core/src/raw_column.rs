@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 
-use clickmill_core::leaves::{Leaf, leaves};
+use crate::leaves::{Leaf, leaves};
 
 /// A sensitive column as it was. Its values are those of the rows that there were then, once each, however many rows
 /// have come of them: a record of a megabyte may become a thousand rows.
@@ -33,12 +33,12 @@ impl RawColumn {
     }
 
     /// The rows of the batch are now those that came of these.
-    pub(super) fn repeat(&mut self, came_from: &[u32]) {
+    pub fn repeat(&mut self, came_from: &[u32]) {
         self.rows = Some(came_from.iter().map(|row| self.row(*row)).collect());
     }
 
     /// Only these rows are left of the batch.
-    pub(super) fn keep(&mut self, keep: &BooleanArray) {
+    pub fn keep(&mut self, keep: &BooleanArray) {
         self.rows = Some(keep.values().set_indices_u32().map(|row| self.row(row)).collect());
     }
 
