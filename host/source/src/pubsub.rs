@@ -56,10 +56,11 @@ pub(super) fn pull<'a>(
             most_bytes: config.max_outstanding_bytes,
         };
         let start = |_| {
+            let name = config.subscription.clone();
             let (client, config) = (client.clone(), config.clone());
             let open = move || {
                 client
-                    .subscribe(&config.subscription)
+                    .subscribe(config.subscription.as_str())
                     .set_max_lease_extension(config.ack_deadline)
                     .set_max_lease(config.max_lease)
                     .set_max_outstanding_messages(share(config.max_outstanding_messages, streams))
@@ -67,7 +68,6 @@ pub(super) fn pull<'a>(
                     .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
                     .build()
             };
-            let name = config.subscription.clone();
             tokio::spawn(read(open, name, room.clone(), to.clone(), stop.clone()))
         };
         Ok((0..streams).map(start).collect())

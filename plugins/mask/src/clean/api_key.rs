@@ -143,7 +143,13 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
 
 /// The length of the key that the text begins with.
 fn key_length(text: &[u8]) -> Option<usize> {
-    let (form, rest) = FORMS.iter().find_map(|form| {
+    let mut left = BY_FIRST[usize::from(text.first()? & 31)];
+    let mut forms = std::iter::from_fn(|| {
+        let at = left.trailing_zeros();
+        left &= left.checked_sub(1)?;
+        Some(&FORMS[at as usize])
+    });
+    let (form, rest) = forms.find_map(|form| {
         let rest = form.begins.iter().find_map(|begin| text.strip_prefix(*begin))?;
         Some((form, rest))
     })?;
@@ -196,6 +202,21 @@ fn private_keys(text: &[u8], spans: &mut Vec<Span>) {
         spans.push(Span { start, end: at, mark: Mark::ApiKey });
     }
 }
+
+/// By the lower five bits of the first byte: a bit for each form that begins with it.
+static BY_FIRST: [u64; 32] = {
+    let mut by_first = [0; 32];
+    let mut at = 0;
+    while at < FORMS.len() {
+        let mut begins = FORMS[at].begins;
+        while let [begin, others @ ..] = begins {
+            by_first[(begin[0] & 31) as usize] |= 1 << at;
+            begins = others;
+        }
+        at += 1;
+    }
+    by_first
+};
 
 /// The first three bytes of all beginnings: by the lower five bits of the first and of the second, a bit for
 /// those of the third. Nearly all words are ruled out by it, which are not compared with each beginning.

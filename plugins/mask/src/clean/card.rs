@@ -30,7 +30,9 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
 
 /// Where the number ends that begins here.
 fn number(text: &[u8], start: usize) -> Option<usize> {
-    if is_within(&text[..start]) {
+    // Most digits are told apart by how many begin: four of a group, or all.
+    let first = digits(&text[start..]);
+    if first != 4 && !(MIN_DIGITS..=MAX_DIGITS).contains(&first) || is_within(&text[..start]) {
         return None;
     }
     let mut number = [0; MAX_DIGITS];

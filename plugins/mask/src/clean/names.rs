@@ -11,9 +11,11 @@
 //!
 //! What is replaced under each is said in [`value`](super::value).
 
+mod ends;
 mod holds;
 mod known;
 
+use ends::{Ends, last, letter};
 pub(super) use holds::Holds;
 use known::{ENDINGS, OTHERS, WHERE, WHICH, WORDS};
 
@@ -66,11 +68,6 @@ static LAST_THREE: [[u32; 26]; 26] = {
     last_three
 };
 
-const fn last(name: &[u8]) -> [u8; 3] {
-    let length = name.len();
-    [name[length - 3], name[length - 2], name[length - 1]]
-}
-
 const fn add(last_three: &mut [[u32; 26]; 26], [a, b, c]: [u8; 3]) {
     last_three[letter(c)][letter(b)] |= 1 << letter(a);
 }
@@ -81,23 +78,8 @@ const fn is_token(holds: Holds) -> bool {
     matches!(holds, Holds::Secret | Holds::Token | Holds::LongToken)
 }
 
-/// The last three letters of each: looked at before the names, which lie about.
-static WORDS_END: [[u8; 3]; WORDS.len()] = ends(WORDS);
-static ENDINGS_END: [[u8; 3]; ENDINGS.len()] = ends(ENDINGS);
-
-const fn ends<const N: usize>(names: &[(&[u8], Holds)]) -> [[u8; 3]; N] {
-    let mut ends = [[0; 3]; N];
-    let mut at = 0;
-    while at < N {
-        ends[at] = last(names[at].0);
-        at += 1;
-    }
-    ends
-}
-
-const fn letter(byte: u8) -> usize {
-    ((byte | 0x20) - b'a') as usize
-}
+static WORDS_END: Ends<{ WORDS.len() }> = Ends::of(WORDS);
+static ENDINGS_END: Ends<{ ENDINGS.len() }> = Ends::of(ENDINGS);
 
 /// Whether the name that ends the text can be one that [`holds`] knows: its last three letters already rule
 /// most out.
@@ -114,17 +96,6 @@ pub(super) fn may_tell(text: &[u8]) -> bool {
 fn may_end([a, b, c]: [u8; 3]) -> bool {
     let are_letters = [a, b, c].iter().all(u8::is_ascii_alphabetic);
     !are_letters || LAST_THREE[letter(c)][letter(b)] & 1 << letter(a) != 0
-}
-
-/// What the first of the names holds that ends with these letters and fits.
-fn find(
-    names: &[(&[u8], Holds)],
-    ends: &[[u8; 3]],
-    last_three: [u8; 3],
-    fits: impl Fn(&[u8]) -> bool,
-) -> Option<Holds> {
-    let candidates = ends.iter().zip(names).filter(|(end, _)| **end == last_three);
-    candidates.map(|(_, name)| name).find(|(known, _)| fits(known)).map(|(_, holds)| *holds)
 }
 
 /// What the value of this name holds, as far as the name tells.
@@ -204,11 +175,11 @@ impl Name {
             return Some((pass, false));
         }
         let last_three = *name.last_chunk()?;
-        let by_ending = find(ENDINGS, &ENDINGS_END, last_three, |known| name.ends_with(known));
+        let by_ending = ENDINGS_END.find(ENDINGS, last_three, |known| name.ends_with(known));
         if let Some(holds) = by_ending {
             return Some((holds, true));
         }
-        let holds = find(WORDS, &WORDS_END, last_three, |known| word == known)?;
+        let holds = WORDS_END.find(WORDS, last_three, |known| word == known)?;
         if holds == Holds::Pass {
             return Some((pass, false));
         }
@@ -226,8 +197,8 @@ impl Name {
         let fits = |known: &[u8]| {
             one.whole().ends_with(known) && one.words & 1 << (one.length - known.len()) != 0
         };
-        let by_ending = find(ENDINGS, &ENDINGS_END, last_three, fits);
-        let by_word = || find(WORDS, &WORDS_END, last_three, |known| one.word() == known);
+        let by_ending = ENDINGS_END.find(ENDINGS, last_three, fits);
+        let by_word = || WORDS_END.find(WORDS, last_three, |known| one.word() == known);
         by_ending
             .filter(|holds| *holds != Holds::Version)
             .or_else(|| by_word().filter(|holds| *holds == Holds::Token))
@@ -240,8 +211,11 @@ impl Name {
         let mut one = self.until(self.length);
         let (mut is_where, mut is_value) = (true, false);
         for _ in 0..MAX_WHICH {
+            let whole = one.whole();
+            // The last letter rules most out.
             let ends_with = |words: &[&[u8]]| {
-                words.iter().find(|word| one.whole().ends_with(word)).map(|word| word.len())
+                let mut words = words.iter().filter(|word| word.last() == whole.last());
+                words.find(|word| whole.ends_with(word)).map(|word| word.len())
             };
             let by_place = ends_with(WHERE);
             let Some(length) = by_place.or_else(|| ends_with(WHICH)) else {
