@@ -202,3 +202,25 @@ fn what_parse_wanted_stays_readable_beside_what_a_browser_says() {
     let wanted = "`event_timestamp` is `[25 characters]`, wanted a timestamp (YYYY-MM-DDThh:mm:ssZ), in years 1 to 9999";
     assert_eq!(scratch.query(sql), [json!({"errorMessage": wanted})]);
 }
+
+/// Whoever sends them, and however many: they are cleaned, and no row of another is given up.
+#[test]
+fn texts_that_are_dear_to_clean_take_no_rows_along() {
+    plugins();
+    let scratch = Scratch::new();
+    let record = scratch.done(&["generate", "clicks", "--rows", "1"]);
+    let mut event: Json = serde_json::from_str(record.trim()).unwrap();
+    let dear = ["+49", "value=", "name=session value=", "val:épassword=-<", "value=password=]&lt;"];
+    let mut lines = Vec::new();
+    for text in dear {
+        event["error_message"] = json!(text.repeat(20_000 / text.len()));
+        lines.extend(std::iter::repeat_n(event.to_string(), 40));
+        lines.extend(std::iter::repeat_n(record.trim().to_owned(), 20));
+    }
+    scratch.write("in.ndjson", lines.join("\n"));
+    let pipeline = root().join("host/pipelines/clicks.toml");
+    let ran = scratch.summary(&pipeline, &["source.uri=in.ndjson"]);
+    assert_eq!(ran["rows_out"], lines.len(), "{ran:#}");
+    let sql = "SELECT COUNT(*) AS cleaned FROM clickstream_analytics.clicks_raw WHERE error_message LIKE '%[phone]%'";
+    assert_eq!(scratch.query(sql), [json!({"cleaned": 40})]);
+}

@@ -3,6 +3,8 @@
 //!
 //! In JSON they are of the same object. In a text they lie near each other, with no bracket between them.
 
+use std::ops::Range;
+
 use super::assigned;
 use super::names::{self, Holds, MAX_NAME};
 use super::view::View;
@@ -71,28 +73,29 @@ pub(super) fn holds(name: &[u8], part: Part) -> Option<Holds> {
     })
 }
 
-/// What the names in a text say, by the signs before them. Each is looked at once, however many values are near.
+/// What the names in a text say, by the signs before them, as far as they were looked for. Each sign is looked at
+/// once, however many values are near.
 #[derive(Default)]
-pub(super) struct Names(Vec<Name>);
-
-#[derive(Clone, Copy, Default)]
-enum Name {
-    #[default]
-    Unknown,
-    Says(Option<Holds>),
+pub(super) struct Names {
+    given: Vec<(usize, Holds)>,
+    looked_to: usize,
 }
 
 impl Names {
-    fn behind(&mut self, text: View<'_>, sign: usize) -> Option<Holds> {
-        if self.0.is_empty() {
-            self.0.resize(text.bytes().len(), Name::Unknown);
+    fn look(&mut self, text: View<'_>, end: usize) {
+        let start = self.looked_to;
+        if start < end {
+            let signs = memchr::memchr2_iter(b'=', b':', &text.bytes()[start..end]);
+            let given = signs.filter_map(|at| Some((start + at, named(text, start + at)?)));
+            self.given.extend(given);
+            self.looked_to = end;
         }
-        if let Name::Says(holds) = self.0[sign] {
-            return holds;
-        }
-        let holds = named(text, sign);
-        self.0[sign] = Name::Says(holds);
-        holds
+    }
+
+    fn within(&self, part: Range<usize>) -> &[(usize, Holds)] {
+        let [start, end] = [part.start, part.end]
+            .map(|place| self.given.partition_point(|(sign, _)| *sign < place));
+        &self.given[start..end]
     }
 }
 
@@ -103,19 +106,20 @@ pub(super) fn find(text: View<'_>, key: &[u8], sign: usize, names: &mut Names) -
         return None;
     }
     let bytes = text.bytes();
-    let is_bracket = |byte: &u8| matches!(byte, b'{' | b'}' | b'<' | b'>');
-    let before = bytes[..sign].iter().rev().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
     let value_end = assigned::value_end(text, sign);
-    let after = bytes[value_end..].iter().take(NEAR).take_while(|byte| !is_bracket(byte)).count();
+    let end = bytes.len().min(value_end + NEAR);
+    names.look(text, end);
+    let before = names.within(sign.saturating_sub(NEAR)..sign).iter();
+    let before = before.filter(|(at, _)| !has_bracket(&bytes[*at..sign]));
+    let after = names.within(value_end..end).iter();
+    let after = after.filter(|(at, _)| !has_bracket(&bytes[value_end..*at]));
     // Of several names that of a password counts.
-    let parts = [sign - before..sign, value_end..value_end + after];
-    let signs = parts.into_iter().flat_map(|part| {
-        let start = part.start;
-        memchr::memchr2_iter(b'=', b':', &bytes[part]).map(move |at| start + at)
-    });
-    signs
-        .filter_map(|sign| names.behind(text, sign))
-        .reduce(|one, other| if one.is_password() { one } else { other })
+    let all = before.chain(after).map(|(_, holds)| *holds);
+    all.reduce(|one, other| if one.is_password() { one } else { other })
+}
+
+fn has_bracket(text: &[u8]) -> bool {
+    memchr::memchr3(b'{', b'}', b'<', text).is_some() || memchr::memchr(b'>', text).is_some()
 }
 
 /// What the name says that is given behind this sign, if one is.
