@@ -5,6 +5,8 @@
 //! by whoever wants it, at the same cost at most, should the cache have lost it: files under [`AFFORDED`] say
 //! so. They go before compiled code does that takes too much room.
 
+mod functions;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,12 +14,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use wasmtime::OutOfMemory;
 use wasmtime::component::Component;
+
+use functions::Functions;
 
 use super::settings;
 use clickmill_config::ComponentLimits;
@@ -26,6 +30,9 @@ use clickmill_core::{Digest, Fault, causes, lock, private};
 /// The folder under the cache's where a file for each component says that it was compiled within its bounds.
 /// Its depth and its files' names are those of compiled code, so that the cache clears both of what is old.
 const AFFORDED: &str = "afforded";
+
+/// A component of so many bytes takes seconds to compile: its functions are kept, and whoever waits is told for what.
+pub(super) const LARGE_BYTES: usize = 1 << 20;
 
 /// Threads that compile one component, at most: more of them take more memory, and the pipeline's cores.
 const MAX_THREADS: usize = 4;
@@ -313,7 +320,13 @@ pub fn compile(
     let mut bytes = Vec::new();
     component.read_to_end(&mut bytes).map_err(CompileError::Start)?;
     // Nothing is run, so no memory is set aside for that.
-    let engine = settings::config(cache).and_then(|config| wasmtime::Engine::new(&config));
+    let functions = (bytes.len() >= LARGE_BYTES).then(|| Arc::new(Functions::open(cache)));
+    let engine = settings::config(cache).and_then(|mut config| {
+        if let Some(functions) = &functions {
+            config.enable_incremental_compilation(functions.clone())?;
+        }
+        wasmtime::Engine::new(&config)
+    });
     let engine = engine.map_err(|error| CompileError::Start(io::Error::other(error)))?;
     let component = Component::from_binary(&engine, &bytes).map_err(|error| {
         let cause = error.root_cause();
@@ -330,6 +343,10 @@ pub fn compile(
             "it is {code} bytes of machine code, wanted at most {limit}, a part of `max_compile_bytes`"
         );
         return Err(CompileError::Refused(error));
+    }
+    if let Some(functions) = functions {
+        // Where they can't be kept the next one takes longer.
+        let _ = functions.save();
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cache::{self, CacheError};
-use super::compiler::{CompileError, Compiler, Processes, WithinBounds};
+use super::compiler::{CompileError, Compiler, LARGE_BYTES, Processes, WithinBounds};
 use super::permits::Permits;
 use super::settings;
 use super::shape::{self, Parts, ShapeError};
@@ -43,9 +43,6 @@ const POOLED: Parts = Parts { core_instances: 16, memories: 1, tables: 4 };
 /// Elements of a table, which are the functions that a plugin calls indirectly. The pool sets memory for so
 /// many aside in each slot, so no guest may grow a table beyond them.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
-
-/// A component of so many bytes takes seconds to compile: whoever waits is told for what.
-const LARGE_BYTES: usize = 1 << 20;
 
 /// Compiles components and holds the pool of instances.
 #[derive(Clone)]

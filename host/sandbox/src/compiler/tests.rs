@@ -1,6 +1,7 @@
 //! Processes that compile: this very executable, as one that is asked to run a single test.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 
 use super::*;
 use crate::engine::{Engine, EngineError};
@@ -43,6 +44,27 @@ fn flood() -> Vec<u8> {
 
 fn limits(max_compile_secs: u64, max_compile_bytes: u64) -> ComponentLimits {
     ComponentLimits { max_compile_secs, max_compile_bytes, ..ComponentLimits::default() }
+}
+
+/// Of two large components that differ in what no code depends on, as by an interpreter's script.
+#[test]
+fn functions_of_a_large_component_are_compiled_once() {
+    let cache = tempfile::tempdir().expect("a folder");
+    let large = |script: u8| {
+        let section = section(0, &[&[1, b'a'][..], &vec![script; LARGE_BYTES]].concat());
+        [idle_plugin(), section].concat()
+    };
+    let engine = Engine::new(cache.path()).expect("an engine").compiling_by(compiler());
+    let kept = || {
+        let kept = std::fs::metadata(cache.path().join("compiled/functions/1/kept"));
+        kept.map(|kept| (kept.ino(), kept.len()))
+    };
+    engine.compile(&idle_plugin()).expect("a process compiles it");
+    assert!(kept().is_err(), "it is small");
+    engine.compile(&large(1)).expect("a process compiles it");
+    let first = kept().expect("its functions are kept");
+    engine.compile(&large(2)).expect("a process compiles it");
+    assert_eq!(kept().expect("they are kept still"), first, "one was compiled again");
 }
 
 #[test]

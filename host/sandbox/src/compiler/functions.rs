@@ -1,0 +1,208 @@
+//! Machine code of functions, kept from one compilation to the next. Of a component in which little is new, such as
+//! an interpreter with another script, most functions are compiled already.
+//!
+//! The compiler names each function by a digest of all that its code depends on, itself and its flags included.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmtime::CacheStore;
+
+use clickmill_core::{lock, private};
+
+/// Bytes that are kept, at most: what was not used last goes first.
+const MAX_BYTES: usize = 96 << 20;
+
+/// The length of a name, and of the digest that the file begins with, of all behind it.
+const DIGEST_BYTES: usize = 32;
+
+type Name = [u8; DIGEST_BYTES];
+
+/// Code of functions, by name. Records of the file are a name, a length in four bytes, and so many bytes.
+pub(super) struct Functions {
+    file: PathBuf,
+    max_bytes: usize,
+    /// What the file had.
+    bytes: Vec<u8>,
+    kept: HashMap<Name, Kept>,
+    /// Records that are to be added.
+    new: Mutex<Vec<u8>>,
+}
+
+struct Kept {
+    code: Range<usize>,
+    is_used: AtomicBool,
+}
+
+impl Functions {
+    /// What is kept in a cache folder. A file that is damaged, or none, has nothing.
+    pub(super) fn open(cache: &Path) -> Self {
+        // As deep as compiled code lies.
+        Self::of(cache.join("functions").join("1").join("kept"), MAX_BYTES)
+    }
+
+    fn of(file: PathBuf, max_bytes: usize) -> Self {
+        let bytes = read(&file, max_bytes).unwrap_or_default();
+        let kept = records(&bytes).unwrap_or_default();
+        Self { file, max_bytes, bytes, kept, new: Mutex::default() }
+    }
+
+    /// Keeps what was compiled, and of what was there as much as there is room for.
+    pub(super) fn save(&self) -> io::Result<()> {
+        let new = lock(&self.new);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let folder = self.file.parent().unwrap_or(&self.file);
+        private::create_dir_all(folder)?;
+        let mut records: Vec<_> = self.kept.iter().collect();
+        records.sort_by_key(|(_, kept)| !kept.is_used.load(Ordering::Relaxed));
+        let mut left = self.max_bytes.saturating_sub(DIGEST_BYTES + new.len());
+        let kept = records.into_iter().map_while(|(name, kept)| {
+            let code = &self.bytes[kept.code.clone()];
+            left = left.checked_sub(record_bytes(code))?;
+            Some((name, code))
+        });
+        let kept: Vec<_> = kept.collect();
+        let mut digest = blake3::Hasher::new();
+        let mut written = tempfile::NamedTempFile::new_in(folder)?;
+        written.write_all(&[0; DIGEST_BYTES])?;
+        let mut write = |bytes: &[u8]| {
+            digest.update(bytes);
+            written.write_all(bytes)
+        };
+        write(&new)?;
+        for (name, code) in kept {
+            write(&record(name, code))?;
+        }
+        io::Seek::rewind(&mut written)?;
+        written.write_all(digest.finalize().as_bytes())?;
+        written.persist(&self.file)?;
+        Ok(())
+    }
+}
+
+impl CacheStore for Functions {
+    fn get(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let kept = self.kept.get(name)?;
+        kept.is_used.store(true, Ordering::Relaxed);
+        Some(Cow::Borrowed(&self.bytes[kept.code.clone()]))
+    }
+
+    fn insert(&self, name: &[u8], code: Vec<u8>) -> bool {
+        let Ok(name) = name.try_into() else { return false };
+        let mut new = lock(&self.new);
+        let has_room = DIGEST_BYTES + new.len() + record_bytes(&code) <= self.max_bytes;
+        if has_room {
+            new.extend(record(name, &code));
+        }
+        has_room
+    }
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Functions").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+fn record_bytes(code: &[u8]) -> usize {
+    DIGEST_BYTES + size_of::<u32>() + code.len()
+}
+
+fn record(name: &Name, code: &[u8]) -> Vec<u8> {
+    [name, &(code.len() as u32).to_le_bytes()[..], code].concat()
+}
+
+/// The file, if it is whole and no larger.
+fn read(file: &Path, max_bytes: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(file).ok()?;
+    (file.metadata().ok()?.len() <= max_bytes as u64).then_some(())?;
+    file.read_to_end(&mut bytes).ok()?;
+    let (digest, records) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
+    (blake3::hash(records) == *digest).then_some(bytes)
+}
+
+fn records(bytes: &[u8]) -> Option<HashMap<Name, Kept>> {
+    let mut kept = HashMap::new();
+    let mut at = DIGEST_BYTES;
+    while at < bytes.len() {
+        let (name, rest) = bytes.get(at..)?.split_first_chunk::<DIGEST_BYTES>()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let start = bytes.len() - rest.len();
+        at = start.checked_add(u32::from_le_bytes(*length) as usize)?;
+        bytes.get(start..at)?;
+        kept.insert(*name, Kept { code: start..at, is_used: AtomicBool::new(false) });
+    }
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn name(of: u8) -> Name {
+        [of; DIGEST_BYTES]
+    }
+
+    #[test]
+    fn what_was_compiled_is_there_the_next_time_and_what_was_not_used_goes_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("a/b/kept");
+        // Room for three.
+        let room = DIGEST_BYTES + 3 * record_bytes(&[0; 100]);
+        let open = || Functions::of(file.clone(), room);
+        let has = |functions: &Functions| {
+            (0..8).filter(|of| functions.get(&name(*of)).is_some()).collect::<Vec<_>>()
+        };
+        let first = open();
+        assert!(has(&first).is_empty());
+        assert!((0..3).all(|of| first.insert(&name(of), vec![of; 100])));
+        assert!(!first.insert(&name(3), vec![3; 100]) && !first.insert(b"short", Vec::new()));
+        first.save().unwrap();
+        let second = open();
+        assert_eq!(second.get(&name(1)).as_deref(), Some(&[1; 100][..]));
+        assert!(second.insert(&name(4), vec![4; 100]) && second.insert(&name(5), vec![5; 100]));
+        second.save().unwrap();
+        let third = open();
+        assert_eq!(has(&third), [1, 4, 5]);
+        // Nothing is new.
+        fs::remove_file(&file).unwrap();
+        third.save().unwrap();
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_it_was_written_has_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("kept");
+        let functions = Functions::of(file.clone(), MAX_BYTES);
+        assert!(functions.insert(&name(1), vec![7; 50]));
+        functions.save().unwrap();
+        let whole = fs::read(&file).unwrap();
+        assert!(Functions::of(file.clone(), MAX_BYTES).get(&name(1)).is_some());
+        assert!(Functions::of(file.clone(), whole.len() - 1).get(&name(1)).is_none());
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            for bytes in [&damaged[..], &whole[..at]] {
+                fs::write(&file, bytes).unwrap();
+                assert!(Functions::of(file.clone(), MAX_BYTES).get(&name(1)).is_none(), "{at}");
+            }
+        }
+        // Of records that end beyond the file, with a digest that is right.
+        let records = [&whole[DIGEST_BYTES..], &name(2)[..], &u32::MAX.to_le_bytes()].concat();
+        fs::write(&file, [blake3::hash(&records).as_bytes(), &records[..]].concat()).unwrap();
+        assert!(Functions::of(file, MAX_BYTES).get(&name(1)).is_none());
+    }
+}
