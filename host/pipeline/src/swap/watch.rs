@@ -96,6 +96,9 @@ pub(crate) enum AtStart {
     IsTakenUp,
 }
 
+/// How often files are looked at for somebody who writes plugins, at least.
+const AUTHOR_WAITS: Duration = Duration::from_millis(250);
+
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
 /// all stages are watched, and so is the pipeline file.
 pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, threads: &Threads) {
@@ -113,7 +116,12 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
     if fixed.is_empty() && stages(&watched.slot().current().reading.plugins, all).is_empty() {
         return;
     }
-    let interval = config.watch_interval;
+    // A look at files costs little; one at a bucket costs a request.
+    let interval = if all && config.watch.is_none() {
+        config.watch_interval.min(AUTHOR_WAITS)
+    } else {
+        config.watch_interval
+    };
     let watcher = Watcher(watched);
     let mut seen = Seen::default();
     let mut taken = Taken::default();
