@@ -136,6 +136,9 @@ pub(super) fn run_pipeline(
     let options = Options { secrets, forget_swaps, file, ..options(warehouse) };
     pipeline_args::look(&pipeline, &options)?;
     let prepared = pipeline::build(pipeline, &options)?;
+    // Its start is in the audit log, and so its end will be.
+    let stop = Arc::new(Stop::default());
+    on_interrupt(&stop, &prepared)?;
     let served = prepared.pipeline().is_served();
     let measured = served || telemetry::is_exported();
     if measured {
@@ -154,8 +157,6 @@ pub(super) fn run_pipeline(
             eprintln!("next: change a plugin and save it: it is built, tried, and takes over");
         }
     }
-    let stop = Arc::new(Stop::default());
-    on_interrupt(&stop, &prepared)?;
     let watch = Watch::start(status.clone(), prepared.is_stream());
     let ran = match only {
         Some(Only { uris, chosen }) => {

@@ -1,5 +1,8 @@
 //! Live events as their user meets them: from a topic to the table, and out of harm's way.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::cloud::{Cloud, MANY_STREAMS, signal, spawn, summary, wait_until};
@@ -111,6 +114,25 @@ fn poisonous_messages_are_dead_letters_with_their_exact_bytes() {
 }
 
 #[test]
+fn told_to_stop_as_it_starts_it_ends_as_it_does_later() {
+    plugins();
+    let scratch = Scratch::new();
+    let pipeline = root().join("host/pipelines/stream.toml");
+    let run = ["run", &*pipeline.to_string_lossy(), "--set", "admin.listen=127.0.0.1:0"];
+    for _ in 0..8 {
+        let mut command = scratch.command(&run);
+        let mut child = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let told = BufReader::new(child.stderr.take().unwrap()).lines();
+        for line in told.map_while(Result::ok) {
+            if line.starts_with("admin interface: ") {
+                signal(&child, "-INT");
+            }
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
 fn told_to_stop_it_finishes_what_is_in_hand_and_leaves_the_rest() {
     let test = "told_to_stop_it_finishes_what_is_in_hand_and_leaves_the_rest";
     let Some(cloud) = Cloud::start(test, &json!({})) else { return };
@@ -180,7 +202,7 @@ fn from_pubsub_into_the_warehouse_a_message_that_comes_again_is_no_second_row() 
     let mut killed = 0;
     for kill in 1..=3 {
         let mut command = cloud.command(&[&run[..], &one].concat());
-        let mut child = Process::spawn(command.stderr(std::process::Stdio::null()));
+        let mut child = Process::spawn(command.stderr(Stdio::null()));
         let before = files();
         wait_until("a new file", || files() > before || child.try_wait().unwrap().is_some());
         child.kill().unwrap();
