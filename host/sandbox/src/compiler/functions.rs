@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,12 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::CacheStore;
 
-use clickmill_core::{lock, private};
+use clickmill_core::durable::{self, Part};
+use clickmill_core::{file, lock, private};
 
 /// Bytes that are kept, at most: what was not used last goes first.
 const MAX_BYTES: usize = 96 << 20;
 
-/// The length of a name, and of the digest that the file begins with, of all behind it.
+/// The length of a name, and of the digest that the file ends with, of all before it.
 const DIGEST_BYTES: usize = 32;
 
 type Name = [u8; DIGEST_BYTES];
@@ -29,7 +29,7 @@ type Name = [u8; DIGEST_BYTES];
 pub(super) struct Functions {
     file: PathBuf,
     max_bytes: usize,
-    /// What the file had.
+    /// The records that the file had.
     bytes: Vec<u8>,
     kept: HashMap<Name, Kept>,
     /// Records that are to be added.
@@ -68,24 +68,22 @@ impl Functions {
         let kept = records.into_iter().map_while(|(name, kept)| {
             let code = &self.bytes[kept.code.clone()];
             left = left.checked_sub(record_bytes(code))?;
-            Some((name, code))
+            Some(record(name, code))
         });
-        let kept: Vec<_> = kept.collect();
+        // Those of processes that were killed.
+        durable::sweep(folder);
+        let mut part = Part::begin(durable::part_in(folder))?;
         let mut digest = blake3::Hasher::new();
-        let mut written = tempfile::NamedTempFile::new_in(folder)?;
-        written.write_all(&[0; DIGEST_BYTES])?;
         let mut write = |bytes: &[u8]| {
             digest.update(bytes);
-            written.write_all(bytes)
+            part.write_all(bytes)
         };
         write(&new)?;
-        for (name, code) in kept {
-            write(&record(name, code))?;
+        for record in kept {
+            write(&record)?;
         }
-        io::Seek::rewind(&mut written)?;
-        written.write_all(digest.finalize().as_bytes())?;
-        written.persist(&self.file)?;
-        Ok(())
+        part.write_all(digest.finalize().as_bytes())?;
+        part.replace(&self.file)
     }
 }
 
@@ -121,21 +119,20 @@ fn record(name: &Name, code: &[u8]) -> Vec<u8> {
     [name, &(code.len() as u32).to_le_bytes()[..], code].concat()
 }
 
-/// The file, if it is whole and no larger.
+/// The records of the file, if it is whole and no larger.
 fn read(file: &Path, max_bytes: usize) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut file = File::open(file).ok()?;
-    (file.metadata().ok()?.len() <= max_bytes as u64).then_some(())?;
-    file.read_to_end(&mut bytes).ok()?;
-    let (digest, records) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
-    (blake3::hash(records) == *digest).then_some(bytes)
+    let mut bytes = file::read(file, max_bytes).ok()?;
+    let (records, digest) = bytes.split_last_chunk::<DIGEST_BYTES>()?;
+    (blake3::hash(records) == *digest).then_some(())?;
+    bytes.truncate(bytes.len() - DIGEST_BYTES);
+    Some(bytes)
 }
 
 fn records(bytes: &[u8]) -> Option<HashMap<Name, Kept>> {
     let mut kept = HashMap::new();
-    let mut at = DIGEST_BYTES;
+    let mut at = 0;
     while at < bytes.len() {
-        let (name, rest) = bytes.get(at..)?.split_first_chunk::<DIGEST_BYTES>()?;
+        let (name, rest) = bytes[at..].split_first_chunk::<DIGEST_BYTES>()?;
         let (length, rest) = rest.split_first_chunk()?;
         let start = bytes.len() - rest.len();
         at = start.checked_add(u32::from_le_bytes(*length) as usize)?;
@@ -170,10 +167,14 @@ mod tests {
         assert!((0..3).all(|of| first.insert(&name(of), vec![of; 100])));
         assert!(!first.insert(&name(3), vec![3; 100]) && !first.insert(b"short", Vec::new()));
         first.save().unwrap();
+        // As a process leaves one that is killed while it writes.
+        let part = durable::part_in(file.parent().unwrap());
+        fs::write(&part, "half").unwrap();
         let second = open();
         assert_eq!(second.get(&name(1)).as_deref(), Some(&[1; 100][..]));
         assert!(second.insert(&name(4), vec![4; 100]) && second.insert(&name(5), vec![5; 100]));
         second.save().unwrap();
+        assert!(!part.exists());
         let third = open();
         assert_eq!(has(&third), [1, 4, 5]);
         // Nothing is new.
@@ -201,8 +202,9 @@ mod tests {
             }
         }
         // Of records that end beyond the file, with a digest that is right.
-        let records = [&whole[DIGEST_BYTES..], &name(2)[..], &u32::MAX.to_le_bytes()].concat();
-        fs::write(&file, [blake3::hash(&records).as_bytes(), &records[..]].concat()).unwrap();
+        let records = &whole[..whole.len() - DIGEST_BYTES];
+        let records = [records, &name(2)[..], &u32::MAX.to_le_bytes()].concat();
+        fs::write(&file, [&records[..], blake3::hash(&records).as_bytes()].concat()).unwrap();
         assert!(Functions::of(file, MAX_BYTES).get(&name(1)).is_none());
     }
 }
