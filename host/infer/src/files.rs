@@ -18,7 +18,7 @@ const FUEL_PER_BYTE: usize = 1000;
 /// Cleaning looks through each text for each kind, escapes too: a byte of it costs more.
 const FUEL_PER_BYTE_CLEANED: usize = 5000;
 const FUEL_PER_RECORD_CLEANED: usize = 2_000_000;
-const FUEL_PER_KIB_CLEANED: usize = 3_000_000;
+const CLEANED: &str = "# Whoever sends texts that are made to be dear to clean takes no rows of others along.\nmax_fuel_per_kib = 3_000_000";
 /// What an instance may return where nothing is said, by a wide margin, and at most.
 const ROOM_BYTES: usize = 16 << 20;
 const MAX_ROOM_BYTES: usize = 1 << 30;
@@ -156,7 +156,7 @@ fn pipeline(
     );
     text.line("secrets = [\"key\"]");
     let cleaning = FUEL_PER_RECORD_CLEANED.max(about.largest * FUEL_PER_BYTE_CLEANED);
-    limits(&mut text, shape, about, cleaning, Some(FUEL_PER_KIB_CLEANED));
+    limits(&mut text, shape, about, cleaning, &[CLEANED]);
     text.line("\n[plugin.config]");
     text.comment("Kept in front of every pseudonym, so that keys can rotate.");
     text.line("key_id = \"k1\"");
@@ -168,7 +168,7 @@ fn pipeline(
     text.comment("Nobody has looked at what comes here.");
     text.line(&format!("{UNKNOWN} = {ALL_KINDS}"));
     stage(&mut text, "validate", about, rules.reads.iter().map(String::as_str), [].into_iter());
-    limits(&mut text, shape, about, about.largest * FUEL_PER_BYTE, None);
+    limits(&mut text, shape, about, about.largest * FUEL_PER_BYTE, &[]);
     text.line("\n[plugin.config]\nrules = [");
     rules.lines.iter().for_each(|line| text.line(&format!("    {}", comment_or_rule(line))));
     text.line("]");
@@ -212,19 +212,8 @@ fn room(shape: &Shape<'_>, about: &About) -> usize {
 }
 
 /// Room for large records, and for dear ones.
-fn limits(
-    text: &mut Text,
-    shape: &Shape<'_>,
-    about: &About,
-    fuel: usize,
-    fuel_per_kib: Option<usize>,
-) {
-    let mut lines = Vec::new();
-    lines.extend(fuel_per_kib.map(|fuel| {
-        format!(
-            "# Whoever sends texts that are made to be dear to clean takes no rows of others along.\nmax_fuel_per_kib = {fuel}"
-        )
-    }));
+fn limits(text: &mut Text, shape: &Shape<'_>, about: &About, fuel: usize, more: &[&str]) {
+    let mut lines: Vec<String> = more.iter().map(|line| (*line).to_owned()).collect();
     if fuel > FUEL_PER_RECORD {
         lines.push(format!("max_fuel_per_record = {fuel}"));
     }
@@ -246,7 +235,7 @@ fn limits(
 fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
     let reads = if shape.is_csv { "*" } else { "payload" };
     stage(text, "parse", about, [reads].into_iter(), ["*"].into_iter());
-    limits(text, shape, about, about.largest * FUEL_PER_BYTE, None);
+    limits(text, shape, about, about.largest * FUEL_PER_BYTE, &[]);
     text.line("\n[plugin.config]");
     text.line(&format!("format = \"{}\"", if shape.is_csv { "csv" } else { "json" }));
     text.comment(&format!("What no column takes is kept in the column `{UNKNOWN}`, so that nothing is lost when more comes."));

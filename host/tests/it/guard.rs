@@ -185,13 +185,18 @@ fn what_parse_cannot_read_is_not_quoted() {
     assert_eq!(messages(&scratch), [wanted]);
 }
 
+/// A made-up click.
+fn click(scratch: &Scratch) -> Json {
+    let record = scratch.done(&["generate", "clicks", "--rows", "1"]);
+    serde_json::from_str(record.trim()).unwrap()
+}
+
 /// What the record says too, such as "like" and ":00:00", cannot be told from what is quoted of it.
 #[test]
 fn what_parse_wanted_stays_readable_beside_what_a_browser_says() {
     plugins();
     let scratch = Scratch::new();
-    let record = scratch.done(&["generate", "clicks", "--rows", "1"]);
-    let mut event: Json = serde_json::from_str(record.trim()).unwrap();
+    let mut event = click(&scratch);
     event["user_agent"] = json!("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit (KHTML, like Gecko)");
     event["event_timestamp"] = json!("2008-04-01T12:00:00 lunch");
     scratch.write("in.ndjson", event.to_string());
@@ -208,14 +213,14 @@ fn what_parse_wanted_stays_readable_beside_what_a_browser_says() {
 fn texts_that_are_dear_to_clean_take_no_rows_along() {
     plugins();
     let scratch = Scratch::new();
-    let record = scratch.done(&["generate", "clicks", "--rows", "1"]);
-    let mut event: Json = serde_json::from_str(record.trim()).unwrap();
+    let mut event = click(&scratch);
+    let plain = event.to_string();
     let dear = ["+49", "value=", "name=session value=", "val:épassword=-<", "value=password=]&lt;"];
     let mut lines = Vec::new();
     for text in dear {
         event["error_message"] = json!(text.repeat(20_000 / text.len()));
         lines.extend(std::iter::repeat_n(event.to_string(), 40));
-        lines.extend(std::iter::repeat_n(record.trim().to_owned(), 20));
+        lines.extend(std::iter::repeat_n(plain.clone(), 20));
     }
     scratch.write("in.ndjson", lines.join("\n"));
     let pipeline = root().join("host/pipelines/clicks.toml");
