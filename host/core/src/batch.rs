@@ -226,6 +226,12 @@ impl Origins {
         self.block.slice(self.ranges[row].clone())
     }
 
+    /// The part of the block in which the rows' bytes are.
+    pub fn extent(&self) -> Range<usize> {
+        let begin = self.ranges.iter().map(|range| range.start).min().unwrap_or(0);
+        begin..self.ranges.iter().map(|range| range.end).max().unwrap_or(begin)
+    }
+
     /// A row's place in the source.
     pub fn position(&self, row: usize) -> Position {
         match &self.positions {
@@ -366,15 +372,15 @@ impl Origins {
 
     /// The same over a block of their own.
     fn detached(&self) -> Self {
-        let begin = self.ranges.iter().map(|range| range.start).min().unwrap_or(0);
-        let end = self.ranges.iter().map(|range| range.end).max().unwrap_or(begin);
+        let extent = self.extent();
+        let begin = extent.start;
         let ranges = self.ranges.iter().map(|range| range.start - begin..range.end - begin);
         Self {
             source: self.source.clone(),
             header: self.header.clone(),
             positions: self.positions.clone(),
             places: self.places.clone(),
-            block: Bytes::copy_from_slice(&self.block[begin..end]),
+            block: Bytes::copy_from_slice(&self.block[extent]),
             ranges: ranges.collect(),
         }
     }

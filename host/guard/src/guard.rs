@@ -12,7 +12,7 @@ use memchr::memchr;
 use regex::Regex;
 
 use super::search::Known;
-use super::spelling::{Spellings, Stands};
+use super::spelling::{Spellings, Stands, Writing};
 use super::text::{Joined, Text, written_out};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
@@ -205,13 +205,14 @@ impl Guard {
         let own = self.values(now.flatten())?;
         let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns)?);
         let origins = &batch.origins;
-        let mut joined = Joined::default();
-        let mut found = BTreeMap::new();
+        let (mut joined, mut found) = (Joined::default(), BTreeMap::new());
+        let writing =
+            Writing::of(&origins.block[origins.extent()], self.dialect.as_ref(), &origins.source);
+        let mut record = Spellings::new(writing);
         let mut rows = 0..;
         // The rows of a record follow each other, and there may be a thousand of a megabyte.
         for of_record in origins.ranges.chunk_by(|one, next| one == next) {
-            let record = &origins.block[of_record[0].clone()];
-            let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
+            record.begin(&origins.block[of_record[0].clone()]);
             let mut before = None;
             for row in rows.by_ref().take(of_record.len()) {
                 // Most are of one visitor.
@@ -225,10 +226,7 @@ impl Guard {
                     let name = own.guarded.name.as_str();
                     Found { at: name, of: name, is_unknown }
                 });
-                if !raws.is_empty() {
-                    joined.fill(&all, row);
-                }
-                let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &joined));
+                let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &mut joined));
                 if let Some(one) = as_it_came.or_else(elsewhere) {
                     found.insert(row, one);
                 }
@@ -249,10 +247,7 @@ impl Guard {
     ) -> Result<BooleanArray, ArrowError> {
         let (raws, all) = (self.raws(raw)?, self.texts(rows)?);
         let mut joined = Joined::default();
-        let holds_none = |row| {
-            joined.fill(&all, row);
-            raws.iter().all(|raw| raw.find(row, &all, &joined).is_none())
-        };
+        let holds_none = |row| raws.iter().all(|raw| raw.find(row, &all, &mut joined).is_none());
         let holds_none: BooleanBuffer = (0..rows.num_rows()).map(holds_none).collect();
         Ok(BooleanArray::new(holds_none, None))
     }
@@ -339,7 +334,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Finds a raw value of a row in one of its texts.
-    fn find(&self, row: usize, texts: &[Text<'a>], joined: &Joined) -> Option<Found<'a>> {
+    fn find(&self, row: usize, texts: &[Text<'a>], joined: &mut Joined) -> Option<Found<'a>> {
         self.of_row(row).find_map(|value| self.find_value(row, value.trim(), texts, joined))
     }
 
@@ -348,7 +343,7 @@ impl<'a> Raw<'a> {
         row: usize,
         value: &str,
         texts: &[Text<'a>],
-        joined: &Joined,
+        joined: &mut Joined,
     ) -> Option<Found<'a>> {
         let is_short = value.len() < LEAST_BYTES;
         let is_chance =
@@ -356,6 +351,7 @@ impl<'a> Raw<'a> {
         if is_short && is_chance {
             return None;
         }
+        joined.fill(texts, row);
         let has_digits = has_digits(value.as_bytes());
         // As a form writes it into a URL.
         let of_form = memchr(b' ', value.as_bytes()).map(|_| value.replace(' ', "+"));

@@ -41,6 +41,15 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Begins anew, in other texts.
+    pub(super) fn begin(&mut self) {
+        if self.are_many() {
+            *self = Self::default();
+        } else {
+            self.values.set(0);
+        }
+    }
+
     /// Whether so many values were looked for that what is cheaper than to look comes first.
     pub(super) fn are_many(&self) -> bool {
         self.values.get() >= FEW

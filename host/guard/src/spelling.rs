@@ -10,11 +10,28 @@ use clickmill_config::Dialect;
 use clickmill_core::words::{stands, unescaped};
 use clickmill_decode::csv_fields;
 
-/// A record in all its spellings. All but the first are made when they are needed.
-pub(super) struct Spellings<'a> {
-    record: &'a [u8],
+/// How the records of a batch are written.
+#[derive(Clone, Copy)]
+pub(super) struct Writing<'a> {
+    /// Of delimited text.
     dialect: Option<&'a Dialect>,
     source: &'a str,
+    /// No record has another spelling than its bytes: that is known of all of them by one look.
+    is_plain: bool,
+}
+
+impl<'a> Writing<'a> {
+    /// That of the records of `source` in this block, which are delimited text where there is a dialect.
+    pub(super) fn of(block: &[u8], dialect: Option<&'a Dialect>, source: &'a str) -> Self {
+        let differs = dialect.is_some_and(|dialect| may_differ(block, dialect));
+        Self { dialect, source, is_plain: !differs && memchr(b'\\', block).is_none() }
+    }
+}
+
+/// A record in all its spellings. All but the first are made when they are needed.
+pub(super) struct Spellings<'a> {
+    writing: Writing<'a>,
+    record: &'a [u8],
     others: OnceCell<Vec<Vec<u8>>>,
     search: Search,
 }
@@ -29,9 +46,16 @@ pub(super) enum Stands {
 }
 
 impl<'a> Spellings<'a> {
-    /// Those of a record of `source`, which is delimited text where there is a dialect.
-    pub(super) fn of(record: &'a [u8], dialect: Option<&'a Dialect>, source: &'a str) -> Self {
-        Self { record, dialect, source, others: OnceCell::new(), search: Search::default() }
+    /// Those of no record yet.
+    pub(super) fn new(writing: Writing<'a>) -> Self {
+        Self { writing, record: &[], others: OnceCell::new(), search: Search::default() }
+    }
+
+    /// Goes on to the next record.
+    pub(super) fn begin(&mut self, record: &'a [u8]) {
+        self.record = record;
+        self.others.take();
+        self.search.begin();
     }
 
     /// Whether so many values were looked for that what is cheaper than to look comes first.
@@ -41,7 +65,8 @@ impl<'a> Spellings<'a> {
 
     /// Whether a value stands in any of them as a word of its own.
     pub(super) fn hold(&self, value: &str) -> Stands {
-        let doubled = value.contains('"').then(|| value.replace('"', "\"\""));
+        let has_quotes = memchr(b'"', value.as_bytes()).is_some();
+        let doubled = has_quotes.then(|| value.replace('"', "\"\""));
         let spelled = [value, doubled.as_deref().unwrap_or(value)];
         match self.search.known(value, &spelled, || self.all()) {
             Known::Absent => return Stands::Nowhere,
@@ -64,9 +89,13 @@ impl<'a> Spellings<'a> {
 
     /// The fields of delimited text, and both with the escapes of JSON resolved: fields may hold it.
     fn others(&self) -> &[Vec<u8>] {
+        let Writing { dialect, source, is_plain } = self.writing;
+        if is_plain {
+            return &[];
+        }
         self.others.get_or_init(|| {
-            let fields = self.dialect.filter(|dialect| self.differ(dialect));
-            let fields = fields.map(|dialect| csv_fields(dialect, self.source, self.record));
+            let fields = dialect.filter(|dialect| may_differ(self.record, dialect));
+            let fields = fields.map(|dialect| csv_fields(dialect, source, self.record));
             let texts = [Some(self.record), fields.as_deref()];
             let texts = texts.into_iter().flatten().map(unescaped);
             let owned = |text: Cow<'_, [u8]>| match text {
@@ -78,18 +107,18 @@ impl<'a> Spellings<'a> {
             others
         })
     }
+}
 
-    /// Whether words of the fields may be other ones than words of the record.
-    fn differ(&self, dialect: &Dialect) -> bool {
-        let Dialect { quote, escape, .. } = *dialect;
-        let escapes = escape.filter(|escape| *escape != quote);
-        // This is asked of every record, of which few have a quote; those that names tell are no letters.
-        let is_doubled = || memmem::find(self.record, &[quote, quote]).is_some();
-        (memchr(quote, self.record).is_some() && is_doubled())
-            || escapes.is_some_and(|escape| memchr(escape, self.record).is_some())
-            || dialect.delimiter.is_some_and(|delimiter| delimiter.is_ascii_alphanumeric())
-            || quote.is_ascii_alphanumeric()
-    }
+/// Whether words of the fields may be other ones than words of the records.
+fn may_differ(records: &[u8], dialect: &Dialect) -> bool {
+    let Dialect { quote, escape, .. } = *dialect;
+    let escapes = escape.filter(|escape| *escape != quote);
+    // Few records have a quote; those that names tell are no letters.
+    let is_doubled = || memmem::find(records, &[quote, quote]).is_some();
+    (memchr(quote, records).is_some() && is_doubled())
+        || escapes.is_some_and(|escape| memchr(escape, records).is_some())
+        || dialect.delimiter.is_some_and(|delimiter| delimiter.is_ascii_alphanumeric())
+        || quote.is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
@@ -97,7 +126,16 @@ mod tests {
     use super::*;
 
     fn held(value: &str, record: &[u8]) -> bool {
-        holds(&Spellings::of(record, None, "a.ndjson@1"), value)
+        holds(&spellings(record, None), value)
+    }
+
+    /// Those of a record alone, as those of one that is beside others.
+    fn spellings<'a>(record: &'a [u8], dialect: Option<&'a Dialect>) -> Spellings<'a> {
+        let mut spellings = Spellings::new(Writing::of(record, dialect, "a.csv@1"));
+        spellings.begin(b"another");
+        assert_eq!(spellings.hold("another"), Stands::Here);
+        spellings.begin(record);
+        spellings
     }
 
     /// Whether a value is held, be it the first one or one of many.
@@ -173,7 +211,7 @@ mod tests {
             (letters, "u-4711", "1xu-4711x2"),
             (letters, "u-4711", "1xqu-4711qx2"),
         ] {
-            let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
+            let record = spellings(record.as_bytes(), Some(&dialect));
             assert!(holds(&record, value), "{value} in {dialect:?}");
         }
         for (dialect, value, record) in [
@@ -182,7 +220,7 @@ mod tests {
             (backslash, "k1:5f", r#"1,"a\"b\new",2"#),
             (letters, "4711", "1xu-14711x2"),
         ] {
-            let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
+            let record = spellings(record.as_bytes(), Some(&dialect));
             assert!(!holds(&record, value), "{value} in {dialect:?}");
         }
     }

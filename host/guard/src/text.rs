@@ -37,15 +37,22 @@ pub(super) struct Text<'a> {
 /// is in none of them.
 #[derive(Default)]
 pub(super) struct Joined {
+    /// The row of which they are; they are put together for the first value that is long enough to be looked for.
+    row: Option<usize>,
     bytes: Vec<u8>,
     has_escapes: bool,
     pub(super) search: Search,
 }
 
 impl Joined {
+    /// Sees to it that they are those of a row.
     pub(super) fn fill(&mut self, texts: &[Text<'_>], row: usize) {
+        if self.row == Some(row) {
+            return;
+        }
+        self.row = Some(row);
         self.bytes.clear();
-        self.search = Search::default();
+        self.search.begin();
         for text in texts.iter().filter(|text| text.has_digits) {
             self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
             // Where one ends no word goes on.

@@ -218,7 +218,9 @@ pub(super) fn properties() -> WriterProperties {
 }
 
 /// The same for a file of many rows with these columns. Of most columns a dictionary is made; not of those that
-/// grow row by row or stay as they are, whose values are told by what they have on the one before.
+/// grow row by row or stay as they are, whose values are told by what they have on the one before. The least and
+/// the greatest text of a column rules out no file, since names and pseudonyms come in no order: they are told of
+/// where rows are from alone.
 fn properties_of(schema: &Schema) -> WriterProperties {
     let steps = [
         provenance::SOURCE_LINE,
@@ -228,13 +230,16 @@ fn properties_of(schema: &Schema) -> WriterProperties {
     ];
     let mut properties = WriterPropertiesBuilder::from(properties());
     for field in schema.fields() {
-        let is_number = matches!(field.data_type(), DataType::Int64 | DataType::Timestamp(..));
-        if is_number && steps.contains(&field.name().as_str()) {
-            let column = ColumnPath::from(field.name().as_str());
-            properties = properties
+        let (name, column) = (field.name().as_str(), ColumnPath::from(field.name().as_str()));
+        properties = match field.data_type() {
+            DataType::Int64 | DataType::Timestamp(..) if steps.contains(&name) => properties
                 .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-        }
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+            DataType::Utf8 if !provenance::ALL.contains(&name) => {
+                properties.set_column_statistics_enabled(column, EnabledStatistics::None)
+            }
+            _ => properties,
+        };
     }
     properties.build()
 }
