@@ -579,3 +579,56 @@ fn of_very_many_values_most_are_told_apart_and_too_many_are_stopped() {
     }
     assert_eq!(of("", &parts, &[], &word).as_deref(), Some(wanted));
 }
+
+/// The record of a row, what `user_id` was and is, and a text beside it.
+type Row<'a> = (&'a str, &'a [&'a str], &'a str, &'a str);
+
+/// What is known of a row, its record and its texts is not taken for what is known of the next.
+#[test]
+fn a_row_is_stopped_beside_others_as_it_is_alone() {
+    let many: Vec<String> = (0..40).map(|n| format!("visitor-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let rows: [Row<'_>; 9] = [
+        (r#"{"user_id":"u-4711"}"#, &["u-4711"], "k1:5f", "/u-4711"),
+        (r#"{"user_id":"u-4711"}"#, &["u-4711"], "k1:5f", "/u-4712"),
+        (r#"{"user_id":"u-4711"}"#, &["u-4711"], "u-4711", ""),
+        (r#"{"user_id":"zo\u00EB-4711"}"#, &["12"], "zoë-4711", "12"),
+        ("{}", &["12"], "zoë-4711", "u-4711 zoë-4711"),
+        (r#"{"id":12}"#, &["12"], "k1:5f", "12"),
+        ("{}", &many, "k1:5f", "/visitor-39 u-4711"),
+        ("{}", &many, "k1:5f", "/visitor-40"),
+        ("{}", &["visitor-39"], "k1:5f", "/visitor%2d39"),
+    ];
+    let guard = guard(&[]);
+    let stopped = |rows: &[&Row<'_>]| -> Vec<bool> {
+        let column = |values: Vec<&str>| Arc::new(StringArray::from(values)) as ArrayRef;
+        let raw = column(rows.iter().flat_map(|row| row.1.iter().copied()).collect());
+        let raw = lists(raw, &rows.iter().map(|row| row.1.len()).collect::<Vec<_>>());
+        let columns = [
+            ("user_id", column(rows.iter().map(|row| row.2).collect())),
+            ("url", column(rows.iter().map(|row| row.3).collect())),
+        ];
+        let mut batch = batch("", &columns);
+        let (mut block, mut ranges) = (String::new(), Vec::new());
+        for (record, ..) in rows {
+            block.push('\n');
+            ranges.push(block.len()..block.len() + record.len());
+            block.push_str(record);
+        }
+        let lines = Positions::Lines((0..rows.len() as u64).collect());
+        batch.origins = Origins { block: block.into(), ranges, positions: lines, ..batch.origins };
+        let raw = [RawColumn::new("user_id", raw)];
+        let (_, stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
+        let is_stopped =
+            |row| stopped.iter().any(|stopped| stopped.position == Position::Line(row));
+        (0..rows.len() as u64).map(is_stopped).collect()
+    };
+    let alone: Vec<bool> = rows.iter().flat_map(|row| stopped(&[row])).collect();
+    assert_eq!(alone, [true, false, true, true, false, false, true, false, true]);
+    for step in [1, 2, 4, 5, 7, 8] {
+        let order: Vec<usize> = (0..rows.len()).map(|at| at * step % rows.len()).collect();
+        let together = stopped(&order.iter().map(|at| &rows[*at]).collect::<Vec<_>>());
+        let wanted: Vec<bool> = order.iter().map(|at| alone[*at]).collect();
+        assert_eq!(together, wanted, "{order:?}");
+    }
+}
