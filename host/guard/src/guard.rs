@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, Schema};
+use arrow::compute::{max, min};
+use arrow::datatypes::{DataType, Int64Type, Schema};
 use arrow::error::ArrowError;
 use memchr::memchr;
 use regex::Regex;
@@ -253,11 +254,10 @@ impl Guard {
     }
 
     fn raws(&self, raw: &[RawColumn]) -> Result<Vec<Raw<'_>>, ArrowError> {
-        let mut all = self.values(raw.iter().flat_map(RawColumn::leaves))?;
+        let leaves = raw.iter().flat_map(RawColumn::leaves);
         // Each field in its first form: a later one may be masked.
         let mut seen = BTreeSet::new();
-        all.retain(|raw| seen.insert(raw.guarded.name.as_str()));
-        Ok(all)
+        self.values(leaves.filter(|leaf| seen.insert(leaf.path.to_string())))
     }
 
     /// The values of sensitive columns, in the order of the table.
@@ -265,6 +265,7 @@ impl Guard {
         let mut all = Vec::new();
         for leaf in leaves {
             if let Some(guarded) = self.guarded(&leaf.path)
+                && !are_short_numbers(&leaf.values)
                 && let Some(values) = texts(&leaf.values)?
             {
                 all.push(Raw { guarded, leaf, values });
@@ -389,6 +390,15 @@ impl<'a> Raw<'a> {
         };
         (!may_stay()).then_some(Found { at: text.name, of: &guarded.name, is_unknown: false })
     }
+}
+
+/// Whether all values are numbers of so few digits that each stands in other texts by chance: they are looked for
+/// nowhere.
+fn are_short_numbers(values: &ArrayRef) -> bool {
+    const FIRST_LONG: i64 = 10_i64.pow(LEAST_BYTES as u32 - 1);
+    let numbers = values.as_primitive_opt::<Int64Type>();
+    let ends = numbers.and_then(|numbers| Some((min(numbers)?, max(numbers)?)));
+    ends.is_some_and(|(least, greatest)| least >= 0 && greatest < FIRST_LONG)
 }
 
 /// Whether a text is an address of which the part that tells people apart is zero: the last byte of IPv4,

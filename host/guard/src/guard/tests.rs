@@ -632,3 +632,26 @@ fn a_row_is_stopped_beside_others_as_it_is_alone() {
         assert_eq!(together, wanted, "{order:?}");
     }
 }
+
+#[test]
+fn numbers_of_few_digits_are_looked_for_where_one_of_them_has_more() {
+    let finds = |numbers: &[i64], at: usize, held: &str| {
+        let texts = |of: &str| Arc::new(StringArray::from(vec![of; numbers.len()])) as ArrayRef;
+        let columns = [("phone", texts("k1:5f")), ("url", texts(held))];
+        let mut batch = batch("", &columns);
+        batch.origins.ranges = vec![0..0; numbers.len()];
+        batch.origins.positions = Positions::Lines((0..numbers.len() as u64).collect());
+        // Then it was masked, twice.
+        let raw: [ArrayRef; 2] = [Arc::new(Int64Array::from(numbers.to_vec())), texts("k0:77aa")];
+        let raw = raw.map(|column| RawColumn::new("phone", column));
+        let (_, stopped) = guard(&[]).stop(batch, &raw, &Digest::of(b"")).expect("a batch");
+        let at = Position::Line(at as u64);
+        assert!(stopped.iter().all(|stopped| stopped.position == at), "{stopped:?}");
+        !stopped.is_empty()
+    };
+    assert!(!finds(&[0, 99_999], 1, "/99999?0"));
+    assert!(finds(&[1, 100_000], 1, "/100000?1"));
+    assert!(finds(&[99_999, -12_345], 1, "/-12345?99999"));
+    assert!(!finds(&[4711], 0, "/k0:77aa"));
+    assert!(!finds(&[471_100], 0, "/k0:77aa"));
+}
