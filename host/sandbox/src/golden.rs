@@ -24,6 +24,8 @@
 //! is a budget for each case, or for one where it is the case's own; `max_fuel` is one for all cases in one
 //! batch.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +41,8 @@ use super::lookup::{Format, LookupFile};
 use super::rows::decode;
 use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::schema::{Column, TableSchema, timestamp_type};
-use clickmill_core::{Fault, Micros, file};
+use clickmill_core::{Micros, file};
+pub use error::GoldenError;
 
 /// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
 const MAX_FILE_BYTES: usize = 512 << 20;
@@ -106,54 +109,6 @@ impl Case {
     /// Its name or, of one without, its number.
     pub(super) fn called(&self, at: usize) -> String {
         if self.name.is_empty() { (at + 1).to_string() } else { self.name.clone() }
-    }
-}
-
-/// Why golden cases can't be run.
-#[derive(Debug, thiserror::Error)]
-pub enum GoldenError {
-    /// The file can't be read.
-    #[error("cannot read golden cases `{path}`", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not what it is to be.
-    #[error("golden cases `{file}` are not of the form that they are to have")]
-    Parse {
-        /// The file.
-        file: String,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// A case says nothing, or several things at once, or a secret can be guessed.
-    #[error("golden cases `{file}`: {what}")]
-    Case {
-        /// The file.
-        file: String,
-        /// Which, and what it lacks.
-        what: String,
-    },
-    /// Its values are not of the types that it names, or the columns can't be.
-    #[error("golden cases `{file}` have values that do not fit their columns")]
-    Values {
-        /// The file.
-        file: String,
-        /// Why.
-        source: ArrowError,
-    },
-}
-
-impl GoldenError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Read { .. } | Self::Parse { .. } | Self::Case { .. } | Self::Values { .. } => {
-                Fault::Input
-            }
-        }
     }
 }
 
