@@ -14,6 +14,8 @@ pub(crate) enum Form {
     Decimal,
     /// Another number.
     Float,
+    /// Digits around an `E`: a number, or the code of something, as of a lot `12E3`.
+    Coded,
     Date,
     Time,
     /// A date and a time of day in no zone.
@@ -58,6 +60,13 @@ pub(crate) fn form(text: &str) -> Form {
 
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The digits of a number from the first on that is not zero, without those of its exponent.
+pub(crate) fn significant_digits(text: &str) -> usize {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    digits.skip_while(|digit| *digit == b'0').count()
 }
 
 /// The digits behind the point of a number.
@@ -120,7 +129,14 @@ fn number(text: &str) -> Option<Form> {
     let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     let mantissa: String = mantissa.splitn(2, '.').collect();
     let is_number = is_digits(&mantissa) && is_digits(exponent);
-    (is_number && text.parse::<f64>().is_ok_and(f64::is_finite)).then_some(Form::Float)
+    let is_kept = |number: f64| {
+        number.is_finite() && (number != 0.0 || mantissa.bytes().all(|digit| digit == b'0'))
+    };
+    if !is_number || !text.parse().is_ok_and(is_kept) {
+        return None;
+    }
+    let is_coded = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    Some(if is_coded { Form::Coded } else { Form::Float })
 }
 
 /// One or two digits at the start of a text as a number, and the rest.
@@ -255,7 +271,8 @@ mod tests {
                 Form::Decimal,
                 &["0.10", "-12.5", "9223372036854775808", "12345678901234567890123456789"],
             ),
-            (Form::Float, &["1e3", "-1.5E-7", "0.1234567891"]),
+            (Form::Float, &["1e+3", "-1e3", "-1.5E-7", "0.1234567891", "0e-400"]),
+            (Form::Coded, &["1e3", "12E3", "2E02"]),
             (Form::Date, &["2026-02-28", "2024-2-29", "2026/12/01"]),
             (Form::Time, &["23:59", "8:05:01", "08:05:01.250"]),
             (
@@ -289,6 +306,7 @@ mod tests {
                     "2026-02-30",
                     "24:00",
                     "1e999",
+                    "1e-400",
                     "+48",
                     "1.2.3.4",
                     "--1",
@@ -316,6 +334,15 @@ mod tests {
             for text in texts {
                 assert_eq!(form(text), wanted, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn digits_that_a_float_has_to_keep_are_counted() {
+        for (text, digits) in
+            [("0.30000000000000004", 17), ("-1.5e-07", 2), ("0", 0), ("1.10", 3), ("00.5", 1)]
+        {
+            assert_eq!(significant_digits(text), digits, "{text}");
         }
     }
 

@@ -84,7 +84,14 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
     if count == 0 {
         return text("no value was seen, so text".to_owned());
     }
-    let number = &[Form::Integer, Form::Decimal, Form::Float][..];
+    // What JSON calls a number is one, and so it is beside others that have an exponent and are no code.
+    let are_codes = numbers == 0 && has(Form::Coded) && !has(Form::Float);
+    if are_codes && all(&[Form::Coded, Form::Integer, Form::Decimal, Form::Zeros]) {
+        return text(
+            "some are such as `12E3`, which may be a code, so text as it is spelled".to_owned(),
+        );
+    }
+    let number = &[Form::Integer, Form::Decimal, Form::Float, Form::Coded][..];
     let (kind, why) = if all(&[Form::Boolean]) && is_boolean(seen) {
         (Kind::Boolean, String::new())
     } else if all(number) {
@@ -153,7 +160,7 @@ fn by_form(seen: &Seen) -> String {
     let times = [Form::Time, Form::Datetime, Form::Timestamp];
     let told = [
         (&[Form::Boolean][..], "truth values"),
-        (&[Form::Integer, Form::Decimal, Form::Float], "numbers"),
+        (&[Form::Integer, Form::Decimal, Form::Float, Form::Coded], "numbers"),
         (&[Form::Date], "dates"),
         (&times, "times"),
         (&[Form::Text], "texts"),
@@ -177,7 +184,8 @@ fn is_boolean(seen: &Seen) -> bool {
 }
 
 fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
-    let (has_decimals, has_floats) = (seen.of(Form::Decimal) > 0, seen.of(Form::Float) > 0);
+    let floats = seen.of(Form::Float) + seen.of(Form::Coded);
+    let (has_decimals, has_floats) = (seen.of(Form::Decimal) > 0, floats > 0);
     let (least, most) = seen.numbers.unwrap_or_default();
     // `VAT` may be either a number that names somebody, or money.
     let is_amount = seen.fraction_digits > 0 && personal::is_money(name);
@@ -203,9 +211,8 @@ fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
             (Kind::Integer, String::new())
         });
     }
-    if has_floats
-        && (seen.most_digits > FLOAT_DIGITS + 2 && has_decimals && seen.fraction_digits == 0)
-    {
+    // What a float is written as has at most 17.
+    if has_floats && seen.most_digits > FLOAT_DIGITS + 2 {
         return Err("numbers with more digits than one type keeps, so text".to_owned());
     }
     let is_exact = !has_floats

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::form::{self, Form};
-use crate::personal::{self, Look};
+use crate::personal::{self, Look, Treatment};
 use crate::rows::{MAX_COLUMNS, Rows};
 use crate::value::Value;
 
@@ -130,6 +130,19 @@ impl Node {
         self.fields.iter().any(|(key, _)| is_personal(key))
     }
 
+    /// Whether something in it is personal that is told by no value: by the name of its key, or as a key.
+    pub(crate) fn names_personal(&self, path: &[&str]) -> bool {
+        let of_field = |(key, field): &(String, Node)| {
+            let path = [path, &[key.as_str()]].concat();
+            let by_name = personal::by_name(&path, false).map(|(treatment, _)| treatment);
+            by_name.is_some_and(|treatment| treatment != Treatment::Clean)
+                || field.names_personal(&path)
+        };
+        self.has_personal_keys()
+            || self.fields.iter().any(of_field)
+            || self.elements.as_ref().is_some_and(|elements| elements.names_personal(path))
+    }
+
     /// Whether something in it looks personal, by value or by the names of keys.
     pub(crate) fn holds_personal(&self, path: &[&str]) -> bool {
         let of_field = |(key, field): &(String, Node)| {
@@ -173,11 +186,10 @@ impl Seen {
         }
         match form {
             Form::Boolean => self.booleans.extend(form::boolean(trimmed)),
-            Form::Integer | Form::Decimal | Form::Float => {
+            Form::Integer | Form::Decimal | Form::Float | Form::Coded => {
                 self.compact_dates += u64::from(form::is_compact_date(trimmed));
                 self.fraction_digits = self.fraction_digits.max(form::fraction_digits(trimmed));
-                let digits = trimmed.bytes().filter(u8::is_ascii_digit).count();
-                self.most_digits = self.most_digits.max(digits);
+                self.most_digits = self.most_digits.max(form::significant_digits(trimmed));
                 if let Ok(number) = trimmed.parse::<f64>() {
                     let (least, most) = self.numbers.unwrap_or((number, number));
                     self.numbers = Some((least.min(number), most.max(number)));

@@ -51,7 +51,9 @@ pub(crate) fn look(text: &str) -> Option<Look> {
         Some(Look::Card)
     } else if is_iban(text) {
         Some(Look::Iban)
-    } else if text.starts_with('+') && (8..=15).contains(&digits) && is_all(b"+ -().") {
+    } else if (text.starts_with('+') && (8..=15).contains(&digits) && is_all(b"+ -()."))
+        || is_grouped_phone(text)
+    {
         Some(Look::Phone)
     } else if text.split([' ', '<', '>', ',', ';', ':', '(', ')', '"', '?', '&', '=']).any(is_email)
     {
@@ -74,6 +76,22 @@ pub(crate) fn is_email(text: &str) -> bool {
         && host.split('.').all(|part| !part.is_empty())
         && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'));
     is_name && is_host
+}
+
+/// Whether a text is a phone number as people write it at home: `0171 1234567`, `(555) 010-9999`, `0049 30 123456`.
+/// Digits alone may be any number.
+fn is_grouped_phone(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b" -/()".contains(&byte);
+    let groups: Vec<&str> =
+        text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
+    let digits: usize = groups.iter().map(|group| group.len()).sum();
+    let first = groups.first().copied().unwrap_or_default();
+    let is_area = (3..=5).contains(&first.len()) && first.starts_with('0');
+    let is_in_brackets = text.starts_with('(') && (2..=5).contains(&first.len());
+    text.bytes().all(is_part)
+        && groups.len() > 1
+        && (9..=15).contains(&digits)
+        && (is_area || is_in_brackets)
 }
 
 /// Whether a number is one of a payment card, by its network and check digit (Luhn).
@@ -142,7 +160,8 @@ fn ends_with(words: &[String], list: &str) -> bool {
 
 /// Words for people.
 const PEOPLE: &str = "user users customer client visitor member person people contact guest patient employee \
-    subscriber buyer seller recipient sender author owner passenger driver student cardholder kunde klient";
+    subscriber buyer seller recipient sender author owner passenger driver student cardholder kunde kundin klient \
+    ansprechpartner empfaenger besteller mitarbeiter auftraggeber";
 
 /// Whether a name says that its values tell one thing from another, so that they are no quantities.
 pub(crate) fn is_identifier(name: &str) -> bool {
@@ -203,7 +222,7 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
         return None;
     }
     Some(
-        if own_has("password passwd pwd secret apikey authorization cvv cvc pin")
+        if own_has("password passwd pwd secret apikey authorization cvv cvc pin jwt")
             || last("token")
             || is("accesstoken apikey privatekey")
         {
@@ -222,17 +241,18 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
         {
             (Pseudonym, "its name says that it is a phone number")
         } else if own_has("iban pan cardnumber creditcard bic")
-            || is("ccnumber cardno")
+            || is("ccnumber cardno kontonummer kontonr accountnumber")
             || own_has("card") && own_has("number no num")
         {
             (Remove, "its name says that it is a number of a card or an account")
-        } else if own_has("ssn pesel passport nin dni nif cpf sin aadhaar imei imsi")
+        } else if own_has("ssn pesel passport nin dni nif cpf sin aadhaar imei imsi svnr")
+            || is("steuerid steuernummer sozialversicherungsnummer")
             || own_has("social") && own_has("security")
             || own_has("tax") && last("id")
         {
             (Pseudonym, "its name says that it is a number of a person")
         } else if own_has(
-            "birth birthday birthdate dob geburtsdatum naissance nacimiento urodzenia",
+            "birth birthday birthdate dob geburtsdatum geburtstag naissance nacimiento urodzenia",
         ) || is("dateofbirth")
         {
             (Remove, "its name says that it is a day of birth")
@@ -242,12 +262,15 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
             (Clean, "its name says that it is a user agent")
         } else if own_has(
             "firstname lastname surname forename fullname username login nickname vorname nachname imie nazwisko \
-        prenom apellido apellidos maiden screenname displayname cardholder",
+        prenom apellido apellidos cognome voornaam achternaam maiden screenname displayname cardholder kontoinhaber",
         ) || own_has(
             "first last given family full middle sur user login nick display holder",
         ) && last("name")
             || last("name") && all_has(PEOPLE)
-            || has_contacts && is("name")
+            || own.len() == 2 && last("name") && own_has("billing shipping delivery card account invoice payer payee")
+            || is("accountholder contactperson createdby updatedby modifiedby approvedby assignedto")
+            // In whatever language.
+            || has_contacts && is("name name1 name2 nom nombre nome naam first last")
             || last(PEOPLE) && own.len() == 1 && path.len() == 1
         {
             (Pseudonym, "its name says that it is who somebody is")
@@ -261,6 +284,8 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
                 "userid customerid clientid visitorid memberid accountid deviceid sessionid anonymousid distinctid cookieid gclid \
             fbclid idfa gaid fingerprint",
             )
+            || is("kundennummer kundennr kundenid mitgliedsnummer personalnummer")
+            || last("cookie")
             || last("id ids uuid guid key no nr number hash pseudo")
                 && (has(&all, PEOPLE)
                     || all_has("account device anonymous session cookie advertising distinct"))
@@ -295,7 +320,17 @@ mod tests {
             (Some(Look::Ip), &["192.0.2.7", "2001:db8::1"]),
             (Some(Look::Card), &["4111 1111 1111 1111", "5500005555555559"]),
             (Some(Look::Iban), &["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"]),
-            (Some(Look::Phone), &["+48 601 234 567", "+1 (555) 010-9999"]),
+            (
+                Some(Look::Phone),
+                &[
+                    "+48 601 234 567",
+                    "+1 (555) 010-9999",
+                    "(555) 010-9999",
+                    "0171 1234500",
+                    "030/123 456-78",
+                    "0049 171 1234500",
+                ],
+            ),
             (Some(Look::UserAgent), &["Mozilla/5.0 (X11)"]),
             (Some(Look::Url), &["https://shop.example/?token=1", "HTTP://a.example"]),
             (Some(Look::HoldsEmail), &["write to ada@example.com, please"]),
@@ -311,6 +346,10 @@ mod tests {
                     "a@b",
                     "1.5",
                     "2026-01-05",
+                    "01-05-2026",
+                    "0-306-40615-2",
+                    "01711234500",
+                    "(12)",
                 ],
             ),
         ] {
@@ -347,6 +386,12 @@ mod tests {
                     "téléphone",
                     "domain_userid",
                     "distinct_id",
+                    "Billing Name",
+                    "Account Holder",
+                    "Empfänger",
+                    "created_by",
+                    "Kundennummer",
+                    "cs(Cookie)",
                 ][..],
             ),
             (
@@ -362,6 +407,8 @@ mod tests {
                     "card_number",
                     "password",
                     "access_token",
+                    "Geburtstag",
+                    "jwt",
                 ],
             ),
             (
@@ -380,6 +427,9 @@ mod tests {
                     "order_id",
                     "country",
                     "product_name",
+                    "Shipping Method Name",
+                    "nom",
+                    "first",
                     "description",
                     "page",
                     "zip",

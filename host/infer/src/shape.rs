@@ -124,7 +124,11 @@ fn column<'a>(
         "of several types".to_owned()
     };
     column.is_list = false;
-    if node.holds_personal(path) {
+    if node.names_personal(path) {
+        column.kind = Kind::Text;
+        let why = "JSON in which something is personal by its name, or a name itself: `clean` tells it by neither".to_owned();
+        column.treatment = Some((Treatment::Remove, why));
+    } else if node.holds_personal(path) {
         column.kind = Kind::Text;
         let why = "JSON in which something looks personal".to_owned();
         column.treatment = Some((Treatment::Clean, why));

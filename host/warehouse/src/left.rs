@@ -107,15 +107,16 @@ impl Warehouse {
 
 /// The folders that may be tables. What cannot be read, such as `lost+found`, is none of ours.
 fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
-    let named = |folder: &std::path::Path| -> Vec<String> {
+    let folders = |folder: &std::path::Path| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.filter(|entry| std::fs::read_dir(entry.path()).is_ok());
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter(|name| !name.starts_with('_')).collect()
+        names.collect()
     };
     let mut all = Vec::new();
-    for dataset in named(warehouse) {
-        let tables = named(&warehouse.join(&dataset)).into_iter();
+    // Beside the datasets are folders of ours; a table may be called as it likes.
+    for dataset in folders(warehouse).into_iter().filter(|name| !name.starts_with('_')) {
+        let tables = folders(&warehouse.join(&dataset)).into_iter();
         all.extend(tables.map(|table| TableName { dataset: dataset.clone(), table }));
     }
     all

@@ -101,7 +101,9 @@ impl Warehouse {
         let prefix = (!path.is_root()).then_some(path);
         let listed = self.store.list_with_delimiter(prefix).await;
         let listed = listed.map_err(|source| self.failed(format!("list `{path}`"), source))?;
-        let named = |path: &Path| path.filename().is_some_and(|name| !name.starts_with('_'));
+        // Beside the datasets are folders of ours; a table may be called as it likes.
+        let is_ours = |name: &str| path.is_root() && name.starts_with('_');
+        let named = |path: &Path| path.filename().is_some_and(|name| !is_ours(name));
         Ok(listed.common_prefixes.into_iter().filter(named).collect())
     }
 

@@ -85,7 +85,9 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
     }
     encoding::controls(&text)?;
     let (bad, lines) = encoding::bad_lines(whole_lines(bytes, is_whole));
-    if is_json_at(&text) && is_json(&text, is_whole)? {
+    let is_json =
+        if is_json_at(&text) { is_json(&text, is_whole)? } else { are_objects(&text, is_whole) };
+    if is_json {
         let mut told = Vec::new();
         let name = encoding.map_or("windows-1252", |encoding| encoding.name());
         let recoded = format!("`iconv -f {name} -t UTF-8 FILE > DATA.ndjson` writes it as UTF-8");
@@ -121,9 +123,27 @@ fn whole_lines(bytes: &[u8], is_whole: bool) -> &[u8] {
     &bytes[..end.filter(|_| !is_whole).map_or(bytes.len(), |at| at + 1)]
 }
 
+/// Lines with something on them.
+fn lines_of(text: &str) -> Vec<&str> {
+    text.split('\n').filter(|line| !line.trim().is_empty()).collect()
+}
+
+/// Whether most lines of text that begins as something else are objects of JSON: a log may be cut in the middle of
+/// one, or begin with a line about itself.
+fn are_objects(text: &str, is_whole: bool) -> bool {
+    const LEAST: usize = 3;
+    let mut lines = lines_of(text);
+    if !is_whole {
+        lines.pop();
+    }
+    let looked = &lines[..lines.len().min(JSON_LINES)];
+    let good = looked.iter().filter(|line| matches!(Value::parse(line), Some(Value::Object(_))));
+    looked.len() >= LEAST && good.count() * 2 > looked.len()
+}
+
 /// Whether text that begins as JSON has a JSON value on each line.
 fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
-    let mut lines: Vec<&str> = text.split('\n').filter(|line| !line.trim().is_empty()).collect();
+    let mut lines = lines_of(text);
     if !is_whole && lines.len() > 1 {
         // The last one is cut.
         lines.pop();
@@ -135,6 +155,16 @@ fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
     let good = looked.iter().filter(|line| Value::parse(line).is_some()).count();
     if good * 2 >= looked.len() {
         return Ok(true);
+    }
+    let is_listed = |line: &&&str| {
+        let line = line.trim_end();
+        line.strip_suffix(',').is_some_and(|value| Value::parse(value).is_some())
+    };
+    if looked.iter().filter(is_listed).count() * 2 > looked.len() {
+        return Err((
+            "is JSON with a comma behind each value".to_owned(),
+            "`sed 's/,[[:space:]]*$//' FILE > DATA.ndjson` takes them off".to_owned(),
+        ));
     }
     // An array or an object over several lines; or text that happens to begin so.
     let is_document = looked.first().is_some_and(|line| {
@@ -170,6 +200,10 @@ mod tests {
             (b"[{\"a\": 1}, {\"a\": 2}]", "format = \"ndjson\""),
             (b"{\"a\": 1}\n{\"a\": \n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "is JSON over several lines"),
+            (b"{\"a\": 1},\r\n{\"a\": 2},\r\n", "is JSON with a comma behind each value"),
+            (b"ada\"}\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
+            (b"# a log\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
+            (b"label\n1\n{\"a\": 2}\n", r#"csv = { delimiter = "," }"#),
             (b"PAR1\x15\x04", "is Parquet"),
             (b"PK\x03\x04\x14", "is a zip archive or a workbook"),
             (b"a\0\0b\0", "is not text"),

@@ -190,7 +190,8 @@ fn next_line(text: &str, end: usize) -> usize {
 fn dialect(text: &str) -> Option<Tried> {
     let mut best: Option<Tried> = None;
     for delimiter in DELIMITERS {
-        for escape in [None, Some(b'\\')] {
+        // Where quotes are doubled, a backslash before one is text.
+        for escape in [None, Some(b'"'), Some(b'\\')] {
             for trailing_delimiter in [false, true] {
                 let dialect = Dialect { escape, trailing_delimiter, ..candidate(delimiter) };
                 let tried = tried(text, dialect);
@@ -257,6 +258,9 @@ fn found(dialect: Dialect, encoding: Option<&'static Encoding>) -> Found {
     let mut lines = vec!["format = \"csv\"".to_owned()];
     let delimiter = char::from(dialect.delimiter.unwrap_or(b','));
     settings.push(format!("delimiter = {}", quoted(&delimiter.to_string())));
+    if dialect.escape == Some(b'"') {
+        lines.push("# Quotes are doubled, and a backslash before one is text. Where it stands for the quote, `escape = \"\\\\\"`.".to_owned());
+    }
     if let Some(escape) = dialect.escape {
         settings.push(format!("escape = {}", quoted(&char::from(escape).to_string())));
     }

@@ -11,6 +11,18 @@ fn dialects_are_told_by_what_the_decoder_makes_of_them() {
         (b"id|label\n1|a;b\n", r#"csv = { delimiter = "|" }"#),
         (b"id,label,\n1,a,\n2,b,\n", r#"csv = { delimiter = ",", trailing_delimiter = true }"#),
         (b"id,label\n1,\"a \\\"b\\\"\"\n", r#"csv = { delimiter = ",", escape = "\\" }"#),
+        (
+            b"id,payload\n0,\"{\"\"a\"\":\"\"x\\\"\"y\"\"}\"\n1,\"{}\"\n",
+            r#"csv = { delimiter = ",", escape = "\"" }"#,
+        ),
+        (
+            b"id,folder,n\n0,\"C:\\data\\\",1\n1,\"C:\\temp\\\",2\n",
+            r#"csv = { delimiter = ",", escape = "\"" }"#,
+        ),
+        (
+            b"id\tevent\n0\t{\"a\":\"b\\\"c\"}\n1\t{\"a\":\"d\"}\n",
+            "csv = { delimiter = \"\\t\", escape = \"\\\"\" }",
+        ),
         (b"1,a\n2,b\n", r#"csv = { delimiter = ",", header = false }"#),
         (b"id,v,v\n1,2,3\n", r#"csv = { delimiter = ",", repeated_names = true }"#),
         (b"word\na\nb\n", r#"csv = { delimiter = "," }"#),
