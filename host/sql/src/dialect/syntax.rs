@@ -109,6 +109,10 @@ fn set(body: &SetExpr) -> Checked {
                 }
             }
             for side in [left, right] {
+                only(
+                    !orders_by_using(side),
+                    "`*` over JOIN with USING in a set operation, whose columns BigQuery has in another order,",
+                )?;
                 if let SetExpr::SetOperation { op: other, set_quantifier: of_other, .. } = &**side {
                     let same = other == op && of_other == set_quantifier;
                     only(
@@ -186,7 +190,51 @@ pub(super) fn select(select: &Select) -> Checked {
     }
     only(named_window.is_empty(), "WINDOW")?;
     only(!window_before_qualify || qualify.is_none(), "WINDOW before QUALIFY")?;
+    let is_whole = |join: &Join| {
+        use JoinOperator as Of;
+        matches!(join.join_operator, Of::Right(_) | Of::RightOuter(_) | Of::FullOuter(_))
+    };
+    if from.iter().skip(1).any(|tables| tables.joins.iter().any(is_whole)) {
+        return Err(plan_datafusion_err!(
+            "RIGHT or FULL JOIN behind a comma is none of BigQuery's: write CROSS JOIN, or parentheses"
+        ));
+    }
     from.iter().try_for_each(joined)
+}
+
+/// Whether all columns are selected of tables that are joined by USING: in BigQuery those come first, and here they
+/// stay where they are.
+fn orders_by_using(body: &SetExpr) -> bool {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return orders_by_using(&query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            return orders_by_using(left) || orders_by_using(right);
+        }
+        _ => return false,
+    };
+    let is_all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
+    let uses = |join: &Join| {
+        use JoinOperator as Of;
+        matches!(
+            &join.join_operator,
+            Of::Join(JoinConstraint::Using(_))
+                | Of::Inner(JoinConstraint::Using(_))
+                | Of::Left(JoinConstraint::Using(_))
+                | Of::LeftOuter(JoinConstraint::Using(_))
+        )
+    };
+    let tables = || {
+        select.from.iter().flat_map(|tables| {
+            std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation))
+        })
+    };
+    let is_below = |table: &TableFactor| match table {
+        TableFactor::Derived { subquery, .. } => orders_by_using(&subquery.body),
+        _ => false,
+    };
+    select.projection.iter().any(is_all)
+        && (select.from.iter().flat_map(|tables| &tables.joins).any(uses) || tables().any(is_below))
 }
 
 fn wildcard(options: &WildcardAdditionalOptions) -> Checked {

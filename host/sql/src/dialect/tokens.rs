@@ -216,9 +216,11 @@ fn unescaped(raw: &str, quote: Option<char>, of: Of) -> Result<Vec<u32>, DataFus
         }
         let escaped = rest.next();
         let mut number = |first: &str, digits: usize, radix: u32| {
+            let wanted = first.len() + digits;
             let digits: String = first.chars().chain(rest.by_ref().take(digits)).collect();
-            let whole = digits.chars().all(|digit| digit.is_digit(radix));
-            u32::from_str_radix(&digits, radix).ok().filter(|_| whole)
+            let is_whole =
+                digits.len() == wanted && digits.chars().all(|digit| digit.is_digit(radix));
+            u32::from_str_radix(&digits, radix).ok().filter(|_| is_whole)
         };
         let code = match escaped {
             Some('a') => Some(7),

@@ -69,7 +69,9 @@ impl Unit {
                 match day.and_then(weekday) {
                     Some(day) => Self::Week(day),
                     None => {
-                        return Err(Wrong(format!("`{name}` is no unit that the warehouse knows")));
+                        return Err(Wrong::Value(format!(
+                            "`{name}` is no unit that the warehouse knows"
+                        )));
                     }
                 }
             }
@@ -80,7 +82,9 @@ impl Unit {
 /// The date of a day since 1970-01-01.
 pub(super) fn date(day: i64) -> Result<NaiveDate, Wrong> {
     let known = DAYS.contains(&day).then(|| NaiveDate::from_epoch_days(day as i32)).flatten();
-    known.ok_or_else(|| Wrong(format!("day {day} since 1970-01-01 is not in the years 1 to 9999")))
+    known.ok_or_else(|| {
+        Wrong::Value(format!("day {day} since 1970-01-01 is not in the years 1 to 9999"))
+    })
 }
 
 /// The day of a date.
@@ -96,14 +100,16 @@ pub(super) fn day_ymd(year: i64, month: i64, day: i64) -> Result<i64, Wrong> {
         .and_then(|year| NaiveDate::from_ymd_opt(year, part(month), part(day)))
         .map(day_of)
         .filter(|day| DAYS.contains(day));
-    date.ok_or_else(|| Wrong(format!("{year}-{month}-{day} is no date in the years 1 to 9999")))
+    date.ok_or_else(|| {
+        Wrong::Value(format!("{year}-{month}-{day} is no date in the years 1 to 9999"))
+    })
 }
 
 /// A day that is one of BigQuery's.
 pub(super) fn checked_day(day: Option<i64>) -> Result<i32, Wrong> {
     match day {
         Some(day) if DAYS.contains(&day) => Ok(day as i32),
-        _ => Err(Wrong("the date is not in the years 1 to 9999".to_owned())),
+        _ => Err(Wrong::Value("the date is not in the years 1 to 9999".to_owned())),
     }
 }
 
@@ -111,7 +117,7 @@ pub(super) fn checked_day(day: Option<i64>) -> Result<i32, Wrong> {
 pub(super) fn checked_instant(micros: Option<i64>) -> Result<i64, Wrong> {
     match micros {
         Some(micros) if DAYS.contains(&micros.div_euclid(DAY)) => Ok(micros),
-        _ => Err(Wrong("the timestamp is not in the years 1 to 9999".to_owned())),
+        _ => Err(Wrong::Value("the timestamp is not in the years 1 to 9999".to_owned())),
     }
 }
 
@@ -206,7 +212,7 @@ pub(super) fn part(day: i64, unit: Unit) -> Result<i64, Wrong> {
 
 /// What is said of a unit that a function does not take.
 pub(super) fn no_unit(what: &str) -> Wrong {
-    Wrong(format!("{what} does not take this unit"))
+    Wrong::Value(format!("{what} does not take this unit"))
 }
 
 /// A time zone.
@@ -224,7 +230,7 @@ impl Zone {
 
     /// A zone by its name, or an offset such as `-08:00`.
     pub(super) fn of(name: &str) -> Result<Self, Wrong> {
-        let unknown = || Wrong(format!("`{name}` is no time zone"));
+        let unknown = || Wrong::Value(format!("`{name}` is no time zone"));
         if name == "UTC" {
             return Ok(Self::UTC);
         }
@@ -259,33 +265,18 @@ impl Zone {
         }
     }
 
-    /// The instant that its clocks show a time at. There must be one.
+    /// The instant that its clocks show a time at: the first, where they show it twice. Where they are put forward
+    /// over it, the one at which they would show it had they not been (data-types, time zones).
     pub(super) fn instant(self, local: i64) -> Result<i64, Wrong> {
         let Self::Named(zone) = self else {
             return checked_instant(local.checked_sub(self.ahead(local)?));
         };
-        match zone.offset_from_local_datetime(&naive(local)?) {
-            LocalResult::Single(offset) => {
-                checked_instant(Some(local - i64::from(offset.fix().local_minus_utc()) * SECOND))
-            }
-            LocalResult::Ambiguous(..) | LocalResult::None => Err(Wrong(format!(
-                "clocks of `{zone}` show {} twice or never; GoogleSQL does not say what that is",
-                naive(local)?
-            ))),
-        }
-    }
-
-    /// The first instant of a day.
-    pub(super) fn begin(self, day: i64) -> Result<i64, Wrong> {
-        let local = day * DAY;
-        let Self::Named(zone) = self else { return self.instant(local) };
         let offset = match zone.offset_from_local_datetime(&naive(local)?) {
             LocalResult::Single(offset) => offset.fix(),
             LocalResult::Ambiguous(one, other) => {
                 let (one, other) = (one.fix(), other.fix());
                 if one.local_minus_utc() > other.local_minus_utc() { one } else { other }
             }
-            // Clocks are put forward over midnight, from what they were the day before.
             LocalResult::None => zone.offset_from_utc_datetime(&naive(local - DAY)?).fix(),
         };
         checked_instant(Some(local - i64::from(offset.local_minus_utc()) * SECOND))
@@ -294,5 +285,7 @@ impl Zone {
 
 fn naive(micros: i64) -> Result<chrono::NaiveDateTime, Wrong> {
     let time = DateTime::from_timestamp_micros(micros).map(|time| time.naive_utc());
-    time.ok_or_else(|| Wrong(format!("{micros} microseconds since 1970 are in no year known")))
+    time.ok_or_else(|| {
+        Wrong::Value(format!("{micros} microseconds since 1970 are in no year known"))
+    })
 }

@@ -84,7 +84,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Bytes], Kind::Text, |a, safe| {
                 map1::<Bytes, String>(a, safe, |bytes| match std::str::from_utf8(bytes) {
                     Ok(text) => Ok(Some(text.to_owned())),
-                    Err(error) => Err(Wrong(format!("these bytes are no UTF-8: {error}"))),
+                    Err(error) => Err(Wrong::Value(format!("these bytes are no UTF-8: {error}"))),
                 })
             }),
         ],
@@ -139,7 +139,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Text], Kind::Civil, |a, safe| {
                 map1::<Text, Clocks>(a, safe, |text| match read_time(text, Some(Zone::UTC)) {
                     Ok(micros) => Ok(Some(Clocks(micros))),
-                    Err(_) => Err(Wrong(format!(
+                    Err(_) => Err(Wrong::Value(format!(
                         "`{text}` is no datetime as YYYY-MM-DD HH:MM:SS.FFFFFF, without a zone"
                     ))),
                 })
@@ -170,7 +170,7 @@ fn whole(number: f64) -> Cell<i64> {
     if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
         Ok(Some(rounded as i64))
     } else {
-        Err(Wrong(format!("{number} is no INT64")))
+        Err(Wrong::Value(format!("{number} is no INT64")))
     }
 }
 
@@ -188,7 +188,7 @@ fn integer(text: &str) -> Cell<i64> {
     let number = i64::from_str_radix(&format!("{sign}{digits}"), radix).ok();
     match number.filter(|_| plain) {
         Some(number) => Ok(Some(number)),
-        None => Err(Wrong(format!("`{text}` is no INT64"))),
+        None => Err(Wrong::Value(format!("`{text}` is no INT64"))),
     }
 }
 
@@ -198,7 +198,7 @@ fn float(text: &str) -> Cell<f64> {
     let named = !text.bytes().any(|byte| byte.is_ascii_digit());
     match number.filter(|number| number.is_finite() || named) {
         Some(number) => Ok(Some(number)),
-        None => Err(Wrong(format!("`{text}` is no FLOAT64"))),
+        None => Err(Wrong::Value(format!("`{text}` is no FLOAT64"))),
     }
 }
 
@@ -206,7 +206,7 @@ fn truth(text: &str) -> Cell<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
         _ if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        _ => Err(Wrong(format!("`{text}` is no BOOL, wanted true or false"))),
+        _ => Err(Wrong::Value(format!("`{text}` is no BOOL, wanted true or false"))),
     }
 }
 
@@ -242,11 +242,11 @@ pub(super) fn clock_text(of_day: i64) -> String {
 }
 
 fn no_date(text: &str) -> Wrong {
-    Wrong(format!("`{text}` is no date as YYYY-MM-DD"))
+    Wrong::Value(format!("`{text}` is no date as YYYY-MM-DD"))
 }
 
 fn no_time(text: &str) -> Wrong {
-    Wrong(format!("`{text}` is no timestamp as YYYY-MM-DD HH:MM:SS.FFFFFF+HH:MM"))
+    Wrong::Value(format!("`{text}` is no timestamp as YYYY-MM-DD HH:MM:SS.FFFFFF+HH:MM"))
 }
 
 /// Digits at the beginning of a text, at least and at most so many.
@@ -273,6 +273,7 @@ pub(super) fn read_time(text: &str, zone: Option<Zone>) -> Result<i64, Wrong> {
     let wrong = || no_time(text);
     let (day, rest) = read_date(text).map_err(|_| wrong())?;
     let (mut of_day, mut rest) = (0, rest);
+    let mut has_time = false;
     if let Some(time) = rest.strip_prefix([' ', 'T', 't'])
         && time.starts_with(|c: char| c.is_ascii_digit())
     {
@@ -283,6 +284,7 @@ pub(super) fn read_time(text: &str, zone: Option<Zone>) -> Result<i64, Wrong> {
             Some(((hour * 60 + minute) * 60 + second, rest))
         };
         let (seconds, behind) = parts().ok_or_else(wrong)?;
+        has_time = true;
         of_day = seconds * SECOND;
         rest = behind;
         if let Some(fraction) = behind.strip_prefix('.') {
@@ -297,6 +299,8 @@ pub(super) fn read_time(text: &str, zone: Option<Zone>) -> Result<i64, Wrong> {
     }
     let named = match rest {
         "" => None,
+        // A zone stands behind a time of day.
+        _ if !has_time => return Err(wrong()),
         "Z" | "z" => Some(Zone::UTC),
         offset if offset.starts_with(['+', '-']) => Some(Zone::of(offset).map_err(|_| wrong())?),
         name => {
@@ -305,7 +309,7 @@ pub(super) fn read_time(text: &str, zone: Option<Zone>) -> Result<i64, Wrong> {
         }
     };
     if named.is_some() && zone.is_some() {
-        return Err(Wrong(format!("`{text}` has a time zone, and another is named")));
+        return Err(Wrong::Value(format!("`{text}` has a time zone, and another is named")));
     }
     named.or(zone).unwrap_or(Zone::UTC).instant(day * DAY + of_day)
 }

@@ -23,7 +23,7 @@ pub(super) static ALL: &[Named] = &[
             map1::<Text, i64>(a, safe, |text| match text.chars().next() {
                 None => Ok(Some(0)),
                 Some(first) if first.is_ascii() => Ok(Some(i64::from(u32::from(first)))),
-                Some(first) => Err(Wrong(format!("ASCII of `{first}`, which is not ASCII"))),
+                Some(first) => Err(Wrong::Value(format!("ASCII of `{first}`, which is not ASCII"))),
             })
         })],
     ),
@@ -42,7 +42,9 @@ pub(super) static ALL: &[Named] = &[
                 match u32::try_from(code).ok().map(char::from_u32) {
                     Some(Some('\0')) => Ok(Some(String::new())),
                     Some(Some(character)) => Ok(Some(character.to_string())),
-                    _ => Err(Wrong(format!("CHR({code}): that is no code point of Unicode"))),
+                    _ => {
+                        Err(Wrong::Value(format!("CHR({code}): that is no code point of Unicode")))
+                    }
                 }
             })
         })],
@@ -85,7 +87,9 @@ pub(super) static ALL: &[Named] = &[
         &[Form::new(T, Kind::Bytes, |a, safe| {
             map1::<Text, Vec<u8>>(a, safe, |text| match STANDARD.decode(text) {
                 Ok(bytes) => Ok(Some(bytes)),
-                Err(error) => Err(Wrong(format!("FROM_BASE64 of text that is not: {error}"))),
+                Err(error) => {
+                    Err(Wrong::Value(format!("FROM_BASE64 of text that is not: {error}")))
+                }
             })
         })],
     ),
@@ -95,12 +99,15 @@ fn initcap(text: &str, ends: impl Fn(char) -> bool) -> String {
     let mut begins = true;
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
-        if begins {
-            result.extend(character.to_uppercase())
-        } else {
-            result.extend(character.to_lowercase())
+        let is_end = ends(character);
+        // `ß` is two large letters, and stays.
+        match character.to_uppercase().count() {
+            _ if is_end => result.push(character),
+            1 if begins => result.extend(character.to_uppercase()),
+            _ if begins => result.push(character),
+            _ => result.extend(character.to_lowercase()),
         }
-        begins = ends(character);
+        begins = is_end;
     }
     result
 }
@@ -109,7 +116,10 @@ fn translate(text: &str, from: &str, to: &str) -> Cell<String> {
     let from: Vec<char> = from.chars().collect();
     let to: Vec<char> = to.chars().collect();
     if let Some(twice) = (1..from.len()).find(|&at| from[..at].contains(&from[at])) {
-        return Err(Wrong(format!("TRANSLATE: `{}` is a source character twice", from[twice])));
+        return Err(Wrong::Value(format!(
+            "TRANSLATE: `{}` is a source character twice",
+            from[twice]
+        )));
     }
     let translated = |c: char| match from.iter().position(|&source| source == c) {
         Some(at) => to.get(at).copied(),
@@ -122,7 +132,7 @@ fn translate(text: &str, from: &str, to: &str) -> Cell<String> {
 fn from_hex(text: &str) -> Cell<Vec<u8>> {
     let digit = |c: char| match c.to_digit(16) {
         Some(digit) => Ok(digit as u8),
-        None => Err(Wrong(format!("FROM_HEX: `{c}` is no hexadecimal digit"))),
+        None => Err(Wrong::Value(format!("FROM_HEX: `{c}` is no hexadecimal digit"))),
     };
     let mut digits: Vec<u8> = text.chars().map(digit).collect::<Result<_, _>>()?;
     if digits.len() % 2 == 1 {

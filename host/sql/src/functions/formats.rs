@@ -45,12 +45,12 @@ fn format(form: &str, moment: &Moment) -> Result<String, Wrong> {
             [b'E', b'0'..=b'9', b'S' | b'Y', ..] | [b'E', b'*', b'S', ..] => 3,
             [b'E', b'z', ..] => 2,
             [first, ..] if first.is_ascii() => 1,
-            _ => return Err(Wrong(format!("`{form}` has a `%` without an element"))),
+            _ => return Err(Wrong::Value(format!("`{form}` has a `%` without an element"))),
         };
         let (name, behind) = rest.split_at(length);
         let text = element(name, moment)?.ok_or_else(|| {
             let of = if moment.clock.is_some() { "FORMAT_TIMESTAMP" } else { "FORMAT_DATE" };
-            Wrong(format!("`%{name}` is no format element that {of} knows here"))
+            Wrong::Here(format!("`%{name}` is no format element that {of} knows here"))
         })?;
         out.push_str(&text);
         rest = behind;

@@ -61,7 +61,7 @@ impl Paths {
 /// `$`, then any number of `.key`, `."key"` and `[element]`.
 fn steps(path: &str) -> Result<Vec<Step>, Wrong> {
     let wrong = || {
-        Wrong(format!(
+        Wrong::Value(format!(
             "`{path}` is no path as `$.key[0].\"another key\"`, of letters, digits and `_` where it is not quoted"
         ))
     };
@@ -97,7 +97,7 @@ fn steps(path: &str) -> Result<Vec<Step>, Wrong> {
 
 /// The text, number or truth at a path; null where there is none, or something else.
 fn scalar(json: &[u8], steps: &[Step], number: fn(&str) -> Cell<String>) -> Cell<String> {
-    let no_json = |error: serde_json::Error| Wrong(format!("the text is no JSON: {error}"));
+    let no_json = |error: serde_json::Error| Wrong::Value(format!("the text is no JSON: {error}"));
     let mut reader = serde_json::Deserializer::from_slice(json);
     let found = Find(steps).deserialize(&mut reader).map_err(no_json)?;
     reader.end().map_err(no_json)?;
@@ -126,7 +126,9 @@ fn stored(number: &str) -> Cell<String> {
     let plain = |float: &f64| float.fract() != 0.0 && (1e-4..1e15).contains(&float.abs());
     match float.filter(plain) {
         Some(float) => Ok(Some(float.to_string())),
-        None => Err(Wrong(format!("which digits JSON_VALUE has of {number} is not documented"))),
+        None => {
+            Err(Wrong::Value(format!("which digits JSON_VALUE has of {number} is not documented")))
+        }
     }
 }
 

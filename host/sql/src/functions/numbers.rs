@@ -317,7 +317,7 @@ fn later(day: i32, by: Option<i64>) -> Cell<Day> {
 fn whole(result: Option<i64>, x: i64, sign: char, y: i64) -> Cell<i64> {
     match result {
         Some(result) => Ok(Some(result)),
-        None => Err(Wrong(format!("INT64 overflow: {x} {sign} {y}"))),
+        None => Err(Wrong::Value(format!("INT64 overflow: {x} {sign} {y}"))),
     }
 }
 
@@ -326,16 +326,16 @@ fn finite(result: f64, of: &[f64], what: &str) -> Cell<f64> {
     if result.is_finite() || of.iter().any(|x| !x.is_finite()) {
         Ok(Some(result))
     } else {
-        Err(Wrong(format!("FLOAT64 overflow in {what} of {of:?}")))
+        Err(Wrong::Value(format!("FLOAT64 overflow in {what} of {of:?}")))
     }
 }
 
 fn by_zero<T, X: std::fmt::Display>(x: X, what: &str) -> Cell<T> {
-    Err(Wrong(format!("division by zero: {x} {what} 0; SAFE_DIVIDE or SAFE. gives NULL")))
+    Err(Wrong::Value(format!("division by zero: {x} {what} 0; SAFE_DIVIDE or SAFE. gives NULL")))
 }
 
 fn outside<T>(what: &str, x: f64) -> Cell<T> {
-    Err(Wrong(format!("{what} is not defined for {x}")))
+    Err(Wrong::Value(format!("{what} is not defined for {x}")))
 }
 
 fn ln(x: f64) -> Cell<f64> {
@@ -359,7 +359,7 @@ fn log(x: f64, base: f64) -> Cell<f64> {
 
 fn pow(x: f64, y: f64) -> Cell<f64> {
     if x.is_finite() && y.is_finite() && ((x < 0.0 && y.fract() != 0.0) || (x == 0.0 && y < 0.0)) {
-        return Err(Wrong(format!("POW is not defined for {x} and {y}")));
+        return Err(Wrong::Value(format!("POW is not defined for {x} and {y}")));
     }
     finite(x.powf(y), &[x, y], "POW")
 }

@@ -34,7 +34,7 @@ pub(super) static ALL: &[Named] = &[Named(
         Form::new(&[Kind::Text], Kind::Numeric, |a, safe| {
             map1::<Text, Numeric>(a, safe, |text| match read(text) {
                 Some((number, _)) => checked(number),
-                None => Err(Wrong(format!("`{text}` is no NUMERIC"))),
+                None => Err(Wrong::Value(format!("`{text}` is no NUMERIC"))),
             })
         }),
     ],
@@ -162,12 +162,14 @@ fn checked(result: i128) -> Cell<Numeric> {
     if result.unsigned_abs() < BEYOND.unsigned_abs() {
         Ok(Some(Numeric(result)))
     } else {
-        Err(Wrong("NUMERIC overflow: more than 29 digits before the point".to_owned()))
+        Err(Wrong::Value("NUMERIC overflow: more than 29 digits before the point".to_owned()))
     }
 }
 
 fn by_zero<T>(what: &str) -> Cell<T> {
-    Err(Wrong(format!("division by zero in {what} of NUMERIC; SAFE_DIVIDE or SAFE. gives NULL")))
+    Err(Wrong::Value(format!(
+        "division by zero in {what} of NUMERIC; SAFE_DIVIDE or SAFE. gives NULL"
+    )))
 }
 
 /// Without its sign.
@@ -205,7 +207,7 @@ fn cut(x: i128, digits: i64) -> i128 {
 fn whole(x: i128) -> Cell<i64> {
     match i64::try_from(rounded(x, 0) / ONE) {
         Ok(number) => Ok(Some(number)),
-        Err(_) => Err(Wrong(format!("{} is no INT64", as_float(x)))),
+        Err(_) => Err(Wrong::Value(format!("{} is no INT64", as_float(x)))),
     }
 }
 
@@ -223,7 +225,7 @@ fn as_float(x: i128) -> f64 {
 
 /// Exact until it is rounded, once.
 fn of_float(x: f64) -> Cell<Numeric> {
-    let none = || Err(Wrong(format!("{x} is no NUMERIC")));
+    let none = || Err(Wrong::Value(format!("{x} is no NUMERIC")));
     if !x.is_finite() {
         return none();
     }

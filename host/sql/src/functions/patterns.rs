@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::cells::{Int, Text};
 use super::kind::Kind;
@@ -58,8 +58,9 @@ pub(super) static ALL: &[Named] = &[
             map2::<Text, Text, Vec<String>>(a, safe, |text, pattern| {
                 let pattern = patterns.get(pattern)?;
                 let group = one_group(&pattern)?;
-                let found = pattern.captures_iter(text).filter_map(|found| found.get(group));
-                Ok(Some(found.map(|found| found.as_str().to_owned()).collect()))
+                // A group that took no part is an empty text here.
+                let found = matches(&pattern, text).map(|found| found.get(group));
+                Ok(Some(found.map(|found| found.map_or("", |f| f.as_str()).to_owned()).collect()))
             })
         })],
     ),
@@ -112,8 +113,9 @@ impl Patterns {
         {
             return Ok(regex.clone());
         }
-        let regex = Regex::new(&from_re2(pattern)?)
-            .map_err(|error| Wrong(format!("`{pattern}` is no regular expression: {error}")))?;
+        let regex = Regex::new(&from_re2(pattern)?).map_err(|error| {
+            Wrong::Here(format!("`{pattern}` is no regular expression: {error}"))
+        })?;
         *last = Some((pattern.to_owned(), regex.clone()));
         Ok(regex)
     }
@@ -124,7 +126,9 @@ fn one_group(pattern: &Regex) -> Result<usize, Wrong> {
     match pattern.captures_len() {
         1 => Ok(0),
         2 => Ok(1),
-        more => Err(Wrong(format!("`{pattern}` has {} groups, wanted one at most", more - 1))),
+        more => {
+            Err(Wrong::Value(format!("`{pattern}` has {} groups, wanted one at most", more - 1)))
+        }
     }
 }
 
@@ -136,12 +140,14 @@ fn following<'a>(
     nth: i64,
 ) -> Result<Option<(&'a str, usize)>, Wrong> {
     if from < 1 || nth < 1 {
-        return Err(Wrong(format!("position {from} and occurrence {nth}, wanted 1 or more")));
+        return Err(Wrong::Value(format!(
+            "position {from} and occurrence {nth}, wanted 1 or more"
+        )));
     }
     // A class begins with it too, where it means all but these.
     let anchored = pattern.replace("[^", "[");
     if from > 1 && ["^", "\\b", "\\A"].iter().any(|anchor| anchored.contains(anchor)) {
-        return Err(Wrong(format!(
+        return Err(Wrong::Here(format!(
             "`{pattern}` looks at what stands before, which is not defined behind a position"
         )));
     }
@@ -157,18 +163,39 @@ fn following<'a>(
 fn extract(regex: &Regex, text: &str, pattern: &str, from: i64, nth: i64) -> Cell<String> {
     let group = one_group(regex)?;
     let Some((rest, _)) = following(text, pattern, from, nth)? else { return Ok(None) };
-    let found = regex.captures_iter(rest).nth(nth as usize - 1);
+    let found = matches(regex, rest).nth(nth as usize - 1);
     Ok(found.and_then(|found| found.get(group)).map(|found| found.as_str().to_owned()))
+}
+
+/// What matches, one behind the other: an empty match may be right behind another, and at the end of a text where
+/// nothing else is.
+fn matches<'t>(regex: &Regex, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+    let (mut at, mut is_over) = (0, false);
+    std::iter::from_fn(move || {
+        let found = if is_over { None } else { regex.captures_at(text, at) }?;
+        let whole = found.get(0)?;
+        at = whole.end();
+        if whole.is_empty() {
+            at += text[at..].chars().next().map_or(0, char::len_utf8);
+        }
+        is_over = at == text.len();
+        Some(found)
+    })
 }
 
 fn instr(regex: &Regex, text: &str, pattern: &str, from: i64, nth: i64) -> Cell<i64> {
     let group = one_group(regex)?;
     let Some((rest, start)) = following(text, pattern, from, nth)? else { return Ok(Some(0)) };
-    if pattern.is_empty() {
+    if pattern.is_empty() || text.is_empty() {
         return Ok(Some(0));
     }
-    let found = regex.captures_iter(rest).nth(nth as usize - 1);
+    let found = matches(regex, rest).nth(nth as usize - 1);
     let found = found.and_then(|found| found.get(group));
+    if group == 0 && found.is_some_and(|found| found.is_empty()) {
+        return Err(Wrong::Here(format!(
+            "`{pattern}` matches an empty text, whose place is not said"
+        )));
+    }
     Ok(Some(found.map_or(0, |found| position(text, start + found.start()))))
 }
 
@@ -187,7 +214,7 @@ fn replacement(by: &str, groups: usize) -> Result<String, Wrong> {
                     result.push_str(&format!("${{{digit}}}"));
                 }
                 _ => {
-                    return Err(Wrong(format!(
+                    return Err(Wrong::Value(format!(
                         "`{by}`: a backslash wants a backslash or the number of a group behind it"
                     )));
                 }
@@ -216,7 +243,7 @@ fn added(pattern: &Regex, text: &str, by: &str) -> Option<usize> {
 /// the two knows is refused.
 fn from_re2(pattern: &str) -> Result<String, Wrong> {
     let differs =
-        |what: &str| Wrong(format!("`{pattern}`: {what} is not read here as in BigQuery"));
+        |what: &str| Wrong::Here(format!("`{pattern}`: {what} is not read here as in BigQuery"));
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern.chars().peekable();
     // Whether what was read last says how often: a second one is refused, but for the `?` of the lazy ones.
@@ -300,6 +327,18 @@ fn escape(escaped: Option<char>, out: &mut String) -> Result<(), ()> {
     Ok(())
 }
 
+/// Classes that have a name, as `[:alpha:]`.
+const NAMED_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
+/// Whether a class such as `\w` follows.
+fn is_class(rest: &std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let mut rest = rest.clone();
+    rest.next() == Some('\\') && matches!(rest.next(), Some('d' | 'w' | 's' | 'D' | 'W' | 'S'))
+}
+
 fn class(
     rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
     out: &mut String,
@@ -311,6 +350,9 @@ fn class(
     if rest.next_if_eq(&']').is_some() {
         out.push_str("\\]");
     }
+    if rest.next_if_eq(&'-').is_some() {
+        out.push_str("\\-");
+    }
     while let Some(character) = rest.next() {
         match character {
             ']' => {
@@ -318,22 +360,34 @@ fn class(
                 return Ok(());
             }
             '[' if rest.peek() == Some(&':') => {
-                out.push('[');
-                for named in rest.by_ref() {
-                    out.push(named);
-                    if named == ']' {
-                        break;
-                    }
+                let inside: String = rest.clone().skip(1).take_while(|&c| c != ']').collect();
+                let is_named = inside.strip_suffix(':').is_some_and(|name| {
+                    NAMED_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name))
+                });
+                if !is_named {
+                    return Err("a class of this name");
                 }
+                out.push('[');
+                out.extend(rest.by_ref().take(inside.chars().count() + 2));
             }
             '[' | '&' | '~' => out.extend(['\\', character]),
             '-' if rest.peek() == Some(&'-') => return Err("a range of hyphens"),
-            '\\' => match rest.next() {
-                Some('d') => out.push_str("0-9"),
-                Some('w') => out.push_str("0-9A-Za-z_"),
-                Some('s') => out.push_str("\\t\\n\\f\\r "),
-                escaped => escape(escaped, out).map_err(|()| "an escape in a class")?,
-            },
+            '-' if is_class(rest) => return Err("a range up to a class"),
+            '\\' => {
+                match rest.next() {
+                    Some('d') => out.push_str("0-9"),
+                    Some('w') => out.push_str("0-9A-Za-z_"),
+                    Some('s') => out.push_str("\\t\\n\\f\\r "),
+                    escaped => {
+                        escape(escaped, out).map_err(|()| "an escape in a class")?;
+                        continue;
+                    }
+                }
+                // No range begins with a class.
+                if rest.next_if_eq(&'-').is_some() {
+                    out.push_str("\\-");
+                }
+            }
             other => out.push(other),
         }
     }

@@ -38,11 +38,17 @@ const LARGEST: usize = 1 << 28;
 
 /// Why a row has no answer.
 #[derive(Debug)]
-pub(super) struct Wrong(pub(super) String);
+pub(super) enum Wrong {
+    /// BigQuery has none either: with `SAFE.` it is null.
+    Value(String),
+    /// BigQuery has one, which is not known here: null would be another.
+    Here(String),
+}
 
 impl From<Wrong> for DataFusionError {
     fn from(wrong: Wrong) -> Self {
-        exec_datafusion_err!("{}", wrong.0)
+        let (Wrong::Value(why) | Wrong::Here(why)) = wrong;
+        exec_datafusion_err!("{why}")
     }
 }
 
@@ -262,13 +268,14 @@ pub(super) fn fill<R: Write>(
             continue;
         }
         if R::bytes(&builder) > LARGEST {
-            return Err(
-                Wrong(format!("the texts of {row} rows have more than {LARGEST} bytes")).into()
-            );
+            return Err(Wrong::Value(format!(
+                "the texts of {row} rows have more than {LARGEST} bytes"
+            ))
+            .into());
         }
         match f(row) {
             Ok(value) => R::push(&mut builder, value),
-            Err(_) if safe => R::push(&mut builder, None),
+            Err(Wrong::Value(_)) if safe => R::push(&mut builder, None),
             Err(wrong) => return Err(wrong.into()),
         }
     }

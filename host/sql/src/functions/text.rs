@@ -241,7 +241,7 @@ pub(super) static ALL: &[Named] = &[
 
 fn not_negative(what: &str, name: &str, number: i64) -> Result<usize, Wrong> {
     usize::try_from(number)
-        .map_err(|_| Wrong(format!("{what}: {name} is {number}, wanted 0 or more")))
+        .map_err(|_| Wrong::Value(format!("{what}: {name} is {number}, wanted 0 or more")))
 }
 
 /// Refuses what would take too many bytes, before it takes them.
@@ -249,7 +249,7 @@ pub(super) fn bounded(what: &str, bytes: Option<usize>) -> Result<(), Wrong> {
     if bytes.is_some_and(|bytes| bytes <= LONGEST) {
         Ok(())
     } else {
-        Err(Wrong(format!("{what} would give more than {LONGEST} bytes")))
+        Err(Wrong::Here(format!("{what} would give more than {LONGEST} bytes")))
     }
 }
 
@@ -260,7 +260,7 @@ pub(super) fn position(text: &str, at: usize) -> i64 {
 
 fn substr(text: &str, from: i64, length: i64) -> Cell<String> {
     if length < 0 {
-        return Err(Wrong(format!("SUBSTR: length is {length}, wanted 0 or more")));
+        return Err(Wrong::Value(format!("SUBSTR: length is {length}, wanted 0 or more")));
     }
     let skipped = match from {
         1.. => from - 1,
@@ -275,7 +275,7 @@ fn substr(text: &str, from: i64, length: i64) -> Cell<String> {
 /// The position of the nth occurrence; from behind where the position is negative. They may overlap.
 fn instr(text: &str, part: &str, from: i64, nth: i64) -> Cell<i64> {
     if from == 0 || nth < 1 || part.is_empty() {
-        return Err(Wrong(format!(
+        return Err(Wrong::Value(format!(
             "INSTR: position {from} and occurrence {nth} of `{part}`, wanted a position that is not 0, \
              an occurrence from 1, and some text"
         )));
@@ -297,7 +297,7 @@ fn instr(text: &str, part: &str, from: i64, nth: i64) -> Cell<i64> {
 fn pad(what: &str, text: &str, length: i64, by: &str, before: bool) -> Cell<String> {
     let length = not_negative(what, "length", length)?;
     if by.is_empty() {
-        return Err(Wrong(format!("{what}: the pattern is empty")));
+        return Err(Wrong::Value(format!("{what}: the pattern is empty")));
     }
     bounded(what, length.checked_mul(4))?;
     let has = text.chars().count();

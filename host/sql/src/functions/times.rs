@@ -126,7 +126,10 @@ pub(super) static ALL: &[Named] = &[
             Form::new(DT, Kind::Time, |a, safe| {
                 let zones = Zones::default();
                 map2::<Date, Text, Instant>(a, safe, |day, zone| {
-                    zones.get(zone)?.begin(i64::from(day)).map(|micros| Some(Instant(micros)))
+                    zones
+                        .get(zone)?
+                        .instant(i64::from(day) * DAY)
+                        .map(|micros| Some(Instant(micros)))
                 })
             }),
         ],
@@ -350,7 +353,7 @@ fn truncated(micros: i64, unit: Unit, zone: Zone) -> Cell<Instant> {
     Ok(Some(Instant(match unit {
         // What the clocks show beyond the unit is taken away.
         Unit::Micros(length) => checked_instant(Some(micros - local.rem_euclid(length)))?,
-        unit => zone.begin(first_day(local.div_euclid(DAY), unit)?)?,
+        unit => zone.instant(first_day(local.div_euclid(DAY), unit)? * DAY)?,
     })))
 }
 
@@ -368,8 +371,11 @@ fn last_day(day: i64, unit: Unit) -> Cell<Day> {
         }
         _ => return Err(no_unit("LAST_DAY")),
     };
-    // The last month, quarter and year end with the last day.
-    let last = (next - 1).min(day_of(date(2_932_896)?));
+    // The last month, quarter and year end with the last day; no week does.
+    let last = match unit {
+        Unit::Week(_) | Unit::IsoWeek => next - 1,
+        _ => (next - 1).min(day_of(date(2_932_896)?)),
+    };
     checked_day(Some(last)).map(|day| Some(Day(day)))
 }
 

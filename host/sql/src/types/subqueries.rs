@@ -8,7 +8,8 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator, Subquery,
+    Aggregate, BinaryExpr, Expr, FetchType, Join, JoinType, LogicalPlan, Operator, SkipType,
+    Subquery,
 };
 
 /// Refuses conditions with a subquery where false and NULL differ, or that are answered otherwise, and subqueries
@@ -93,10 +94,32 @@ fn answered(subquery: &Subquery) -> Result<(), DataFusionError> {
             matches!(plan, LogicalPlan::Aggregate(Aggregate { group_expr, .. }) if group_expr.is_empty()),
         )
     };
+    of_one_row(subquery)?;
     if is_correlated(subquery) && subquery.subquery.exists(of_all)? {
         return plan_err!(
             "EXISTS, or IN with a subquery, does not take an aggregate without GROUP BY here where it names columns \
              of the query around it: write a JOIN with a subquery that has GROUP BY"
+        );
+    }
+    Ok(())
+}
+
+/// Of a subquery that becomes a join, rows are counted over all rows of the query around it.
+fn of_one_row(subquery: &Subquery) -> Result<(), DataFusionError> {
+    let counts = |plan: &LogicalPlan| {
+        Ok(match plan {
+            LogicalPlan::Window(_) => true,
+            LogicalPlan::Limit(limit) => {
+                !matches!(limit.get_skip_type()?, SkipType::Literal(0))
+                    || !matches!(limit.get_fetch_type()?, FetchType::Literal(Some(1..)))
+            }
+            _ => false,
+        })
+    };
+    if is_correlated(subquery) && subquery.subquery.exists(counts)? {
+        return plan_err!(
+            "a subquery that names columns of the query around it does not take window functions, QUALIFY, OFFSET or \
+             LIMIT 0 here: write a JOIN with a subquery that has them, and PARTITION BY what is compared"
         );
     }
     Ok(())
@@ -107,6 +130,7 @@ fn answered(subquery: &Subquery) -> Result<(), DataFusionError> {
 fn one_value(expr: &Expr) -> Result<TreeNodeRecursion, DataFusionError> {
     match expr {
         Expr::ScalarSubquery(subquery) if is_correlated(subquery) => {
+            of_one_row(subquery)?;
             match groups(&subquery.subquery) {
                 None => plan_err!(
                     "a subquery that stands for one value, and names columns of the query around it, wants an aggregate \
