@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clickmill_generator::{Generator, Kind, Options};
 
-static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(5, 1));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(7, 1));
 static CLICKS: LazyLock<u64> = LazyLock::new(|| smoke::of(1_000_000, 10_000));
 const KEY: &str = "a key for benches, 32 bytes long";
 
