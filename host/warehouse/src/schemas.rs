@@ -232,4 +232,19 @@ mod tests {
         let error = ensure(&other).await.expect_err("another type");
         assert!(error.contains("in `items` `"), "{error}");
     }
+
+    /// A file that is called `2026-01-05.csv` makes a table whose name begins so.
+    #[tokio::test]
+    async fn tables_may_be_called_as_folders_of_ours_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).expect("opened");
+        for (dataset, table) in [("d", "_2026_01_05"), ("d", "_staging"), ("d", "t")] {
+            let table = TableName { dataset: dataset.to_owned(), table: table.to_owned() };
+            warehouse.ensure_table(&table, &items(BEFORE)).await.expect("made");
+        }
+        let listed = warehouse.tables().await.expect("listed");
+        let mut listed: Vec<String> = listed.iter().map(|(name, _)| name.to_string()).collect();
+        listed.sort();
+        assert_eq!(listed, ["d._2026_01_05", "d._staging", "d.t"]);
+    }
 }
