@@ -19,7 +19,7 @@ use clickmill_core::stage;
 /// Forms of texts, for editors: what is checked of them is checked where they are used.
 pub(super) const NAME: &str = "^[a-z0-9_-]{1,64}$";
 pub(super) const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
-const TABLE: &str = r"^[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}$";
+const TABLE: &str = r"^[A-Za-z0-9][A-Za-z0-9_]{0,1023}\.[A-Za-z0-9_]{1,1024}$";
 
 /// Routes of a pipeline, at most: each row is held against all conditions.
 pub(super) const MAX_ROUTES: usize = 64;

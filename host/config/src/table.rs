@@ -21,6 +21,13 @@ pub(super) fn table(
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let name = match table.split_once('.') {
+        Some((dataset, _)) if dataset.starts_with('_') => {
+            let message = format!(
+                "is `{table}`: a warehouse has folders of its own whose names begin with `_`, wanted a dataset whose name does not"
+            );
+            problem(problems, &format!("{section}.table"), message);
+            None
+        }
         Some((dataset, table)) if word(dataset) && word(table) => {
             Some(TableName { dataset: dataset.to_owned(), table: table.to_owned() })
         }
