@@ -42,6 +42,7 @@ mod repeats;
 mod retention;
 mod schemas;
 mod staging;
+mod stored;
 mod table_store;
 mod window;
 
