@@ -52,7 +52,7 @@ pub(crate) fn look(text: &str) -> Option<Look> {
     } else if is_iban(text) {
         Some(Look::Iban)
     } else if (text.starts_with('+') && (8..=15).contains(&digits) && is_all(b"+ -()."))
-        || is_grouped_phone(text)
+        || ((9..=15).contains(&digits) && is_all(b" -/()") && begins_with_area(text))
     {
         Some(Look::Phone)
     } else if text.split([' ', '<', '>', ',', ';', ':', '(', ')', '"', '?', '&', '=']).any(is_email)
@@ -78,20 +78,15 @@ pub(crate) fn is_email(text: &str) -> bool {
     is_name && is_host
 }
 
-/// Whether a text is a phone number as people write it at home: `0171 1234567`, `(555) 010-9999`, `0049 30 123456`.
-/// Digits alone may be any number.
-fn is_grouped_phone(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_digit() || b" -/()".contains(&byte);
-    let groups: Vec<&str> =
-        text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    let digits: usize = groups.iter().map(|group| group.len()).sum();
-    let first = groups.first().copied().unwrap_or_default();
-    let is_area = (3..=5).contains(&first.len()) && first.starts_with('0');
-    let is_in_brackets = text.starts_with('(') && (2..=5).contains(&first.len());
-    text.bytes().all(is_part)
-        && groups.len() > 1
-        && (9..=15).contains(&digits)
-        && (is_area || is_in_brackets)
+/// Whether a number begins as that of a phone does at home, with its area behind a zero or in brackets, and goes on:
+/// `0171 1234567`, `(555) 010-9999`, `0049 30 123456`. Digits alone may be any number.
+fn begins_with_area(text: &str) -> bool {
+    let is_sign = |c: char| !c.is_ascii_digit();
+    let Some((area, _)) = text.trim_start_matches(is_sign).split_once(is_sign) else {
+        return false;
+    };
+    ((3..=5).contains(&area.len()) && area.starts_with('0'))
+        || (text.starts_with('(') && (2..=5).contains(&area.len()))
 }
 
 /// Whether a number is one of a payment card, by its network and check digit (Luhn).
