@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -28,8 +29,8 @@ struct Stream {
     sink: Sink,
     /// Pub/Sub's own address.
     pubsub: String,
-    /// An emulator of its own, to be made anew.
-    own_pubsub: Option<PubSub>,
+    /// Shared with other parts, or of its own, to be made anew.
+    emulator: Option<Arc<PubSub>>,
     bigquery: Option<BigQuery>,
     wires: Wires,
     topic: String,
@@ -68,14 +69,11 @@ pub(crate) fn run(sink: Sink, fault: Fault, times: u64, part: Part) -> Option<Pa
 
 impl Stream {
     fn start(sink: Sink, fault: Fault, part: Part) -> Option<Self> {
-        let own_pubsub = match fault {
-            Fault::RestartEmulator => Some(PubSub::start(free_port())?),
-            _ => None,
+        let emulator = match fault {
+            Fault::RestartEmulator => Arc::new(PubSub::start(free_port())?),
+            _ => pubsub("faults")?,
         };
-        let address = match &own_pubsub {
-            Some(own) => own.address.clone(),
-            None => pubsub("faults")?.to_owned(),
-        };
+        let address = emulator.address.clone();
         let name = format!("faults-{:016x}", rand::random::<u64>());
         let bigquery = (sink != Sink::Warehouse).then(BigQuery::start);
         let wires = Wires {
@@ -89,7 +87,7 @@ impl Stream {
             scratch,
             sink,
             pubsub: address,
-            own_pubsub,
+            emulator: Some(emulator),
             bigquery,
             wires,
             topic: format!("projects/{PROJECT}/topics/{name}"),
@@ -256,13 +254,13 @@ impl Stream {
         let gate = publisher.gate.lock().unwrap();
         self.wait_for_all(publisher);
         let port = self.pubsub.rsplit(':').next().unwrap().parse().unwrap();
-        drop(self.own_pubsub.take());
+        drop(self.emulator.take());
         let began = Instant::now();
         while std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
             assert!(began.elapsed() < PATIENCE, "the emulator's port is not free");
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.own_pubsub = PubSub::start(port);
+        self.emulator = PubSub::start(port).map(Arc::new);
         self.subscribe();
         drop(gate);
     }

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::emulators::{BigQuery, PROJECT, pubsub, request};
+use crate::emulators::{BigQuery, PROJECT, PubSub, pubsub, request};
 pub(crate) use crate::support::summary;
 use crate::support::{Process, Scratch, plugins, root};
 
@@ -18,8 +19,7 @@ pub(crate) const MANY_STREAMS: &str = "source.streams=64";
 pub(crate) struct Cloud {
     pub scratch: Scratch,
     pub bigquery: BigQuery,
-    /// Pub/Sub's own address.
-    pub pubsub: &'static str,
+    pub pubsub: Arc<PubSub>,
     /// Where the host finds Pub/Sub and BigQuery's Storage Write interface.
     pub via: [String; 2],
     pub topic: String,
@@ -36,13 +36,14 @@ impl Cloud {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let topic = format!("projects/{PROJECT}/topics/clicks-{number}");
         let subscription = format!("projects/{PROJECT}/subscriptions/clicks-{number}");
-        request(pubsub, "PUT", &format!("/v1/{topic}"), Some(&json!({}))).expect("a topic");
+        request(&pubsub.address, "PUT", &format!("/v1/{topic}"), Some(&json!({})))
+            .expect("a topic");
         let mut body = settings.clone();
         body["topic"] = json!(topic);
-        let made = request(pubsub, "PUT", &format!("/v1/{subscription}"), Some(&body));
+        let made = request(&pubsub.address, "PUT", &format!("/v1/{subscription}"), Some(&body));
         assert_eq!(made.expect("an answer")["name"], json!(subscription));
         let bigquery = BigQuery::start();
-        let via = [pubsub.to_owned(), bigquery.grpc.clone()];
+        let via = [pubsub.address.clone(), bigquery.grpc.clone()];
         Some(Self { scratch: Scratch::new(), bigquery, pubsub, via, topic, subscription })
     }
 
@@ -125,7 +126,8 @@ impl Cloud {
     pub(crate) fn publish(&self, arguments: &[&str]) {
         let generate = ["generate", "clicks", "--publish", &self.topic];
         let mut command = self.command(&[&generate[..], arguments].concat());
-        let output = command.env("PUBSUB_EMULATOR_HOST", self.pubsub).output().expect("it starts");
+        let output =
+            command.env("PUBSUB_EMULATOR_HOST", &self.pubsub.address).output().expect("it starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -134,7 +136,8 @@ impl Cloud {
         let message = |(data, attributes): &(&[u8], Json)| json!({ "data": base64(data), "attributes": attributes });
         let messages: Vec<Json> = messages.iter().map(message).collect();
         let path = format!("/v1/{}:publish", self.topic);
-        let answer = request(self.pubsub, "POST", &path, Some(&json!({ "messages": messages })));
+        let answer =
+            request(&self.pubsub.address, "POST", &path, Some(&json!({ "messages": messages })));
         let answer = answer.expect("an answer");
         assert_eq!(answer["messageIds"].as_array().map(Vec::len), Some(messages.len()), "{answer}");
     }

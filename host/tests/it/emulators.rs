@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -21,18 +21,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Below those that Linux gives to connections, which begin at 32768.
 const PORTS: std::ops::Range<u16> = 12_000..32_000;
 
-/// Google's own Pub/Sub emulator, shared by all tests: each has topics of its own. `None`, with the
-/// reason printed, where it is not installed.
-pub(crate) fn pubsub(test: &str) -> Option<&'static str> {
-    static STARTED: OnceLock<Option<PubSub>> = OnceLock::new();
-    let started = STARTED.get_or_init(|| PubSub::start(free_port()));
-    if started.is_none() {
-        not_run(
-            test,
-            "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
-        );
-    }
-    started.as_ref().map(|started| started.address.as_str())
+/// How many tests share a Pub/Sub emulator. It goes on looking after the streams of clients that are gone: after
+/// a hundred tests, hundreds of its threads took a quarter of a processor.
+const SHARE_PUBSUB: u32 = 12;
+
+/// Google's own Pub/Sub emulator, shared by some tests: each has topics of its own. `None`, with the reason
+/// printed, where it is not installed.
+pub(crate) fn pubsub(test: &str) -> Option<Arc<PubSub>> {
+    static SHARED: Mutex<Option<(Arc<PubSub>, u32)>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (emulator, tests) = match shared.take().filter(|(_, tests)| *tests < SHARE_PUBSUB) {
+        Some(started) => started,
+        None => match PubSub::start(free_port()) {
+            Some(started) => (Arc::new(started), 0),
+            None => {
+                not_run(
+                    test,
+                    "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
+                );
+                return None;
+            }
+        },
+    };
+    *shared = Some((Arc::clone(&emulator), tests + 1));
+    Some(emulator)
 }
 
 /// Google's own Pub/Sub emulator. It forgets everything when it is dropped.
@@ -52,7 +64,8 @@ impl PubSub {
         let log = scratch().join(format!("pubsub-{port}.log"));
         command.args(["-c", script]).arg(program).arg(port.to_string()).arg(&log);
         // With one gigabyte it was busy collecting garbage, and acknowledgements came late.
-        command.env("JAVA_OPTS", "-Xmx4g");
+        // None lives long enough for Java's second compiler to pay.
+        command.env("JAVA_OPTS", "-Xmx4g -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
         let child = command.stdin(Stdio::piped()).process_group(0).spawn().expect("sh starts");
         let address = format!("127.0.0.1:{port}");
         let path = format!("/v1/projects/{PROJECT}/topics");

@@ -27,7 +27,7 @@ fn stream_through(cloud: &Cloud, count: u64, bad: &str, faults: impl FnOnce()) -
     let generate = ["generate", "clicks", "--publish", &cloud.topic, "--count", &numbers];
     let more = ["--rate", "1000", "--bad", bad, "--seed", "31"];
     let mut publish = cloud.command(&[&generate[..], &more].concat());
-    publish.env("PUBSUB_EMULATOR_HOST", cloud.pubsub);
+    publish.env("PUBSUB_EMULATOR_HOST", &cloud.pubsub.address);
     let mut publishing = spawn(publish);
     let streaming = spawn(cloud.stream(&EXACTLY_ONCE));
     faults();

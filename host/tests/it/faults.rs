@@ -69,13 +69,13 @@ fn cut_refused_frozen_and_slow_connections_lose_nothing_where_rows_are_written_o
 fn on_bad_wires(test: &str, set: &[&str]) {
     let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
     cloud.apply_tables();
-    let wires = [Proxy::start(cloud.pubsub), Proxy::start(&cloud.bigquery.grpc)];
+    let wires = [Proxy::start(&cloud.pubsub.address), Proxy::start(&cloud.bigquery.grpc)];
     cloud.via = [wires[0].address.clone(), wires[1].address.clone()];
     let messages = 20_000;
     let generate = ["generate", "clicks", "--publish", &cloud.topic, "--count", "20000"];
     let more = ["--rate", "1000", "--bad", "3%", "--seed", "21"];
     let mut publish = cloud.command(&[&generate[..], &more].concat());
-    publish.env("PUBSUB_EMULATOR_HOST", cloud.pubsub);
+    publish.env("PUBSUB_EMULATOR_HOST", &cloud.pubsub.address);
     let mut publishing = spawn(publish);
     let streaming = spawn(cloud.stream(&[&["--set", "batch.max_rows=300"], set].concat()));
     for fault in 0..16 {
@@ -97,7 +97,7 @@ fn on_bad_wires(test: &str, set: &[&str]) {
     signal(&streaming, "-INT");
     let summary = summary(&streaming.wait_with_output().unwrap());
     assert!(summary["stream"]["retries"].as_u64() > Some(0), "{summary:#}");
-    cloud.via = [cloud.pubsub.to_owned(), cloud.bigquery.grpc.clone()];
+    cloud.via = [cloud.pubsub.address.clone(), cloud.bigquery.grpc.clone()];
     cloud.drain_all(messages);
     cloud.all_are_there_once(messages);
 }
@@ -109,7 +109,7 @@ fn a_pull_stream_that_ends_as_it_is_opened_is_opened_again() {
     let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
     cloud.apply_tables();
     cloud.publish(&["--count", "2000", "--seed", "29"]);
-    let pulls = PullStreams::ended(cloud.pubsub, 3);
+    let pulls = PullStreams::ended(&cloud.pubsub.address, 3);
     cloud.via[0] = pulls.address.clone();
     let streaming = spawn(cloud.stream(&[]));
     cloud.wait_for_messages(2000);
@@ -118,7 +118,7 @@ fn a_pull_stream_that_ends_as_it_is_opened_is_opened_again() {
     assert_eq!(summary(&output)["rows_in"], 2000);
     let talk = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(talk.matches("a pull stream broke, opening it again").count(), 3, "{talk}");
-    cloud.via[0] = cloud.pubsub.to_owned();
+    cloud.via[0] = cloud.pubsub.address.clone();
     cloud.all_are_there_once(2000);
 }
 

@@ -777,6 +777,7 @@ const OTHERS: [(&str, Special); 12] = [
             excused: &[
                 ("CLICKMILL_CLOTHING_CSV=", BENCH),
                 ("cargo bench ", BENCH),
+                ("CLICKMILL_FLUSHES_A_DAY=", "the workspace's tests run it, with fewer flushes"),
                 ("clickmill generate clicks --publish projects/", GOOGLE),
                 ("clickmill run host/pipelines/stream_gcp.toml", GOOGLE),
             ],
