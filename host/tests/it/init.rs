@@ -426,6 +426,7 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
         ("a.parquet", &b"PAR1\x15\x04"[..], "is Parquet"),
         ("b.json", b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "jq -c"),
         ("c.csv", b"", "holds nothing to look at"),
+        ("b.xml", b"<rows>\n<row id=\"1\"></row>\n</rows>\n", "is XML"),
         ("d.bin", b"a\0\0\0b\xff", "is not text"),
         ("e.csv", b"sep=;\nid;v\n1;2\n2;3\n", "no records: comments, a title, or `sep=;`"),
     ] {
@@ -441,6 +442,33 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
     refused(&scratch.run(&["init", "."]), within);
     let left = fs::read_dir(scratch.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn files_of_a_folder_that_differ_are_told() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("lake")).unwrap();
+    for (file, bytes) in [
+        ("a.csv", "id,v\n1,2\n"),
+        ("b.csv", "id,other\n1,2\n"),
+        ("c.ndjson", "{\"id\": 1}\n"),
+        ("d.csv", ""),
+        ("e.csv", "id,v\n3,4\n"),
+    ] {
+        scratch.write(&format!("lake/{file}"), bytes);
+    }
+    let made = scratch.run(&["init", "lake", "--output", "made"]);
+    let told = talk(&made, &scratch);
+    assert!(made.status.success(), "{told}");
+    let line = told.lines().find(|line| line.contains("b.csv"));
+    let line = line.unwrap_or_else(|| panic!("nothing is told of b.csv: {told}"));
+    for part in ["and 1 more have other columns", "`lake/*.csv`"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    scratch.done(&["init", "lake/[ae].csv", "--output", "one"]);
+    let summary = scratch.summary(&scratch.path("one/pipeline.toml"), &[]);
+    assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(2), &json!(0)));
 }
 
 #[test]

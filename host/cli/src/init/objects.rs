@@ -1,6 +1,7 @@
 //! The first records of objects or standard input, read as a run reads them.
 
 use std::io::{Cursor, Read};
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -69,6 +70,8 @@ struct Looking<'a> {
     malformed: u64,
     /// Why the first of them could not be decoded.
     why: Option<Reason>,
+    /// Objects that are of another kind than the first, or have other columns.
+    others: Vec<Arc<str>>,
     is_all: bool,
 }
 
@@ -86,6 +89,7 @@ impl<'a> Looking<'a> {
             largest: 0,
             malformed: 0,
             why: None,
+            others: Vec::new(),
             is_all: true,
         }
     }
@@ -99,15 +103,28 @@ impl<'a> Looking<'a> {
         self.count() >= self.rows || self.bytes >= MAX_BYTES || values >= MAX_VALUES
     }
 
+    fn pass_over(&mut self, name: &Arc<str>) {
+        self.others.push(Arc::clone(name));
+        self.is_all = false;
+    }
+
     fn read(&mut self, name: &Arc<str>, mut input: Box<dyn Read + Send>) -> Result<(), Failure> {
         let mut start = Vec::new();
         let read = input.by_ref().take(SNIFFED_BYTES).read_to_end(&mut start);
         read.map_err(|error| unreadable(name, error))?;
         let is_whole = (start.len() as u64) < SNIFFED_BYTES;
         let is_first = self.found.is_none();
+        let sniffed = sniff(&start, is_whole);
         let found = match &self.found {
-            Some(found) => found.clone(),
-            None => sniff(&start, is_whole).map_err(|(what, hint)| {
+            Some(found) => {
+                let kind = |found: &Found| discriminant(&found.format);
+                if !start.is_empty() && !sniffed.is_ok_and(|other| kind(&other) == kind(found)) {
+                    self.pass_over(name);
+                    return Ok(());
+                }
+                found.clone()
+            }
+            None => sniffed.map_err(|(what, hint)| {
                 Failure::bad_input(format!("`{name}` {what}")).hint(hint)
             })?,
         };
@@ -117,9 +134,8 @@ impl<'a> Looking<'a> {
         let mut decoder = match made {
             Ok(decoder) => decoder,
             Err(error) if is_first => return Err(undecodable(name, error)),
-            // It is of another kind, which a run will tell.
             Err(_) => {
-                self.is_all = false;
+                self.pass_over(name);
                 return Ok(());
             }
         };
@@ -131,7 +147,7 @@ impl<'a> Looking<'a> {
             let told = found.told.iter().map(|told| format!("`{name}` {told}"));
             self.bar.suspend(|| told.for_each(|told| eprintln!("{told}")));
         } else if names != self.names {
-            self.is_all = false;
+            self.pass_over(name);
             return Ok(());
         }
         let is_csv = matches!(found.format, Format::Csv { .. });
@@ -170,6 +186,17 @@ impl<'a> Looking<'a> {
     }
 
     fn sample(self, source: &str, uri: &str, is_stdin: bool) -> Result<Sample, Failure> {
+        if let [first, rest @ ..] = &*self.others {
+            let (and, have) = match rest.len() {
+                0 => (String::new(), "has"),
+                more => (format!(" and {more} more"), "have"),
+            };
+            self.bar.suspend(|| {
+                eprintln!(
+                    "`{first}`{and} {have} other columns than what was looked at before, or another format, and the pipeline is not made for it: name files of one kind, such as `{source}/*.csv`, or begin a pipeline for each"
+                );
+            });
+        }
         let Some(found) = &self.found else {
             let error = Failure::bad_input(format!("`{source}` holds nothing to look at"));
             return Err(error.hint("name a file, a folder or a pattern of files that hold records"));

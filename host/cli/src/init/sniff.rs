@@ -83,6 +83,9 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
             "`tr -d '\\036' < FILE > DATA.ndjson` writes it as JSON lines".to_owned(),
         ));
     }
+    if let Some(what) = markup(&text) {
+        return Err((what.to_owned(), READ.to_owned()));
+    }
     encoding::controls(&text)?;
     let (bad, lines) = encoding::bad_lines(whole_lines(bytes, is_whole));
     let is_json =
@@ -115,6 +118,32 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
         ));
     }
     Ok(found)
+}
+
+/// What text in a language of tags or blocks is: each of its lines would be a record of one column.
+fn markup(text: &str) -> Option<&'static str> {
+    let start = text.trim_start();
+    let begins =
+        |with: &str| start.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with));
+    let is_tag = || start[1..].starts_with(|letter: char| letter.is_ascii_alphabetic());
+    if begins("<!doctype html") || begins("<html") {
+        return Some("is a page in HTML");
+    }
+    if begins("<?xml") || (start.starts_with('<') && is_tag() && start.contains("</")) {
+        return Some("is XML");
+    }
+    let mut lines = lines_of(start).into_iter();
+    if lines.next()?.trim_end() != "---" {
+        return None;
+    }
+    // A block of YAML: `key: value`, `- value`, and what is indented below.
+    let is_block = |line: &str| {
+        line.starts_with([' ', '#'])
+            || line.starts_with("- ")
+            || line.contains(": ")
+            || line.trim_end().ends_with(':')
+    };
+    lines.take(JSON_LINES).all(is_block).then_some("is YAML")
 }
 
 /// Bytes without what is cut at the end.
@@ -204,6 +233,13 @@ mod tests {
             (b"ada\"}\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"# a log\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"label\n1\n{\"a\": 2}\n", r#"csv = { delimiter = "," }"#),
+            (b"<?xml version=\"1.0\"?>\n<rows><row id=\"1\"/></rows>\n", "is XML"),
+            (b"\n<Events>\n  <event id=\"1\">a</event>\n</Events>\n", "is XML"),
+            (b"<!DOCTYPE html>\n<title>a</title>\n", "is a page in HTML"),
+            (b"<INFO> one\n<WARN> two\n", r#"csv = { delimiter = "," }"#),
+            (b"<34>Oct 11 su: one\n<34>Oct 11 su: two\n", r#"csv = { delimiter = "," }"#),
+            (b"---\n- id: 1\n  name: a\n- id: 2\n  name: b\n", "is YAML"),
+            (b"---\nid\n1\n", r#"csv = { delimiter = "," }"#),
             (b"PAR1\x15\x04", "is Parquet"),
             (b"PK\x03\x04\x14", "is a zip archive or a workbook"),
             (b"a\0\0b\0", "is not text"),

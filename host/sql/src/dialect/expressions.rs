@@ -25,6 +25,14 @@ pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
                 *expr = call(name, vec![(**left).clone(), number, unit]);
             }
         }
+        Expr::InUnnest { expr: of, array_expr, negated } => {
+            if let Expr::Array(array) = &**array_expr
+                && !array.elem.is_empty()
+            {
+                let (of, list, negated) = (of.clone(), array.elem.clone(), *negated);
+                *expr = Expr::InList { expr: of, list, negated };
+            }
+        }
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: of } => {
             // The least INT64 is written as the negative of a number that is none.
             if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) = &**of
@@ -80,6 +88,11 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             UnaryOperator::BitwiseNot => Ok(Some(call("bit_not", vec![(**of).clone()]))),
             other => Err(refused(format!("the operator `{other}`"))),
         },
+        Expr::InUnnest { expr: of, array_expr, negated } => {
+            let held = call("in_unnest", vec![(**of).clone(), (**array_expr).clone()]);
+            let not = |expr| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) };
+            Ok(Some(if *negated { not(held) } else { held }))
+        }
         Expr::Like { any: false, escape_char: None, .. } => Ok(None),
         Expr::Cast { kind, expr: of, data_type, array: false, format: None } => {
             let safe = match kind {
@@ -163,6 +176,7 @@ fn compared(expr: &Expr) -> Vec<&Expr> {
         | Expr::IsNull(of)
         | Expr::IsNotNull(of)
         | Expr::InList { expr: of, .. }
+        | Expr::InUnnest { expr: of, .. }
         | Expr::InSubquery { expr: of, .. } => vec![&**of],
         Expr::Like { expr: of, pattern, .. } => vec![&**of, &**pattern],
         Expr::Between { expr: of, low, high, .. } => vec![&**of, &**low, &**high],

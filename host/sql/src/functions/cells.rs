@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray,
-    BooleanBuilder, LargeBinaryArray, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray,
-    StringBuilder,
+    BooleanBuilder, LargeBinaryArray, ListArray, ListBuilder, PrimitiveArray, PrimitiveBuilder,
+    StringArray, StringBuilder,
 };
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimeUnit,
@@ -54,6 +54,7 @@ reads! {
     Text StringArray, &'a str, AsArray::as_string;
     Json LargeBinaryArray, &'a [u8], AsArray::as_binary;
     Bytes BinaryArray, &'a [u8], AsArray::as_binary;
+    Texts ListArray, ArrayRef, AsArray::as_list;
 }
 
 /// A type of answers.

@@ -1,11 +1,13 @@
-//! Arrays: their length, and their elements by number, which in BigQuery count from 0 or from 1.
+//! Arrays: their length, whether a value is among their elements, and these by number, which in BigQuery count
+//! from 0 or from 1.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
+use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{cast, interleave, take};
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
@@ -15,11 +17,12 @@ use datafusion::logical_expr::{
 use super::kind::Kind;
 
 /// All of them.
-pub(super) fn all() -> [ScalarUDF; 6] {
+pub(super) fn all() -> [ScalarUDF; 7] {
     let element = |name, from, safe| Of::Element { name, from, safe };
     [
         Of::Length,
         Of::Elements,
+        Of::Holds,
         element("array_offset", 0, false),
         element("array_safe_offset", 0, true),
         element("array_ordinal", 1, false),
@@ -28,7 +31,7 @@ pub(super) fn all() -> [ScalarUDF; 6] {
     .map(|of| {
         let signature = match of {
             Of::Length => Signature::any(1, Volatility::Immutable),
-            Of::Elements => Signature::user_defined(Volatility::Immutable),
+            Of::Elements | Of::Holds => Signature::user_defined(Volatility::Immutable),
             Of::Element { .. } => Signature::any(2, Volatility::Immutable),
         };
         ScalarUDF::from(Lists { of, signature })
@@ -47,6 +50,8 @@ enum Of {
     Length,
     /// `[value, …]`
     Elements,
+    /// `value IN UNNEST(array)`
+    Holds,
     /// `array[OFFSET(number)]` and its like.
     Element {
         name: &'static str,
@@ -62,6 +67,7 @@ impl ScalarUDFImpl for Lists {
         match self.of {
             Of::Length => "array_length",
             Of::Elements => "array_of",
+            Of::Holds => "in_unnest",
             Of::Element { name, .. } => name,
         }
     }
@@ -72,6 +78,9 @@ impl ScalarUDFImpl for Lists {
 
     /// Elements are of one type; INT64 becomes FLOAT64 or NUMERIC beside such.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
+        if let Of::Holds = self.of {
+            return comparable(types);
+        }
         let kinds = || types.iter().filter_map(Kind::of);
         let wider =
             [Kind::Float, Kind::Numeric].into_iter().find(|wide| kinds().any(|kind| kind == *wide));
@@ -91,6 +100,7 @@ impl ScalarUDFImpl for Lists {
                 Ok(DataType::List(Arc::new(Field::new("item", first.clone(), true))))
             }
             (Of::Length, [DataType::List(_)]) => Ok(DataType::Int64),
+            (Of::Holds, [_, DataType::List(_)]) => Ok(DataType::Boolean),
             (Of::Element { .. }, [DataType::List(item), number])
                 if number.is_integer() || number.is_null() =>
             {
@@ -131,6 +141,9 @@ impl Lists {
             let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(arrays.len(), rows));
             return Ok(Arc::new(ListArray::new(item, offsets, values, None)));
         }
+        if let Of::Holds = self.of {
+            return Ok(Arc::new(holds(&arrays[0], arrays[1].as_list())?));
+        }
         let lists = arrays[0].as_list::<i32>();
         let &Of::Element { from, safe, .. } = &self.of else {
             return Ok(cast(&arrow::compute::kernels::length::length(lists)?, &DataType::Int64)?);
@@ -156,4 +169,54 @@ impl Lists {
         }
         Ok(take(lists.values(), &UInt64Array::from(places), None)?)
     }
+}
+
+/// A value and elements of one type; INT64 becomes FLOAT64 or NUMERIC beside such.
+fn comparable(types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
+    let [value, array] = types else { return plan_err!("IN UNNEST wants a value and an array") };
+    let DataType::List(item) = array else {
+        return plan_err!("IN UNNEST wants an array, not {}", Kind::name_of(array));
+    };
+    let item = item.data_type();
+    let of = |kind: Kind| [value, item].iter().all(|found| kind.takes(found, true).is_some());
+    let is_equal = |kind: &Kind| !matches!(kind, Kind::Json | Kind::Texts);
+    let kinds = [Kind::of(item), Kind::of(value)];
+    match kinds.into_iter().flatten().filter(is_equal).find(|kind| of(*kind)) {
+        Some(kind) => {
+            let item = Arc::new(Field::new("item", kind.data_type(), true));
+            Ok(vec![kind.data_type(), DataType::List(item)])
+        }
+        None => {
+            let [value, item] = [value, item].map(Kind::name_of);
+            plan_err!("IN UNNEST does not compare {value} with {item}: CAST one of them")
+        }
+    }
+}
+
+/// Whether each value is among the elements of its array. In none there is nothing, not even null.
+fn holds(values: &ArrayRef, lists: &ListArray) -> Result<BooleanArray, DataFusionError> {
+    let offsets = lists.value_offsets();
+    let (first, last) = (offsets[0] as usize, offsets[lists.len()] as usize);
+    let elements = lists.values().slice(first, last - first);
+    let rows = (0..lists.len())
+        .flat_map(|row| std::iter::repeat_n(row as u64, lists.value_length(row) as usize));
+    let wanted = take(values, &UInt64Array::from_iter_values(rows), None)?;
+    let equal: BooleanArray = if *elements.data_type() == DataType::Float64 {
+        // As IEEE has it: NaN is equal to nothing, and both zeros are one.
+        let [wanted, elements] =
+            [&wanted, &elements].map(|array| array.as_primitive::<Float64Type>());
+        wanted.iter().zip(elements).map(|(wanted, element)| Some(wanted? == element?)).collect()
+    } else {
+        eq(&wanted, &elements)?
+    };
+    let row = |row: usize| {
+        let places = offsets[row] as usize - first..offsets[row + 1] as usize - first;
+        if lists.is_null(row) || places.is_empty() {
+            return Some(false);
+        }
+        let is_any = places.clone().any(|at| equal.is_valid(at) && equal.value(at));
+        // A null, of either, may be anything.
+        (is_any || places.into_iter().all(|at| equal.is_valid(at))).then_some(is_any)
+    };
+    Ok((0..lists.len()).map(row).collect())
 }

@@ -1,6 +1,8 @@
 //! Functions of text, by characters, and of bytes.
 
-use super::cells::{Bytes, Int, Text};
+use arrow::array::{ArrayRef, AsArray};
+
+use super::cells::{Bytes, Int, Text, Texts};
 use super::kind::Kind;
 use super::scalar::{Cell, Form, Named, Wrong, map_all, map1, map2, map3, map4};
 
@@ -237,7 +239,29 @@ pub(super) static ALL: &[Named] = &[
             Form::new(TT, Kind::Texts, |a, safe| map2::<Text, Text, Vec<String>>(a, safe, split)),
         ],
     ),
+    Named(
+        "array_to_string",
+        &[
+            Form::new(&[Kind::Texts, Kind::Text], Kind::Text, |a, safe| {
+                map2::<Texts, Text, String>(a, safe, |texts, between| joined(&texts, between, None))
+            }),
+            Form::new(&[Kind::Texts, Kind::Text, Kind::Text], Kind::Text, |a, safe| {
+                map3::<Texts, Text, Text, String>(a, safe, |texts, between, null| {
+                    joined(&texts, between, Some(null))
+                })
+            }),
+        ],
+    ),
 ];
+
+/// The texts of an array in one; its nulls are left out where nothing stands for them.
+fn joined(texts: &ArrayRef, between: &str, null: Option<&str>) -> Cell<String> {
+    let texts: Vec<&str> =
+        texts.as_string::<i32>().iter().filter_map(|text| text.or(null)).collect();
+    let bytes = texts.iter().map(|text| text.len() + between.len()).sum();
+    bounded("ARRAY_TO_STRING", Some(bytes))?;
+    Ok(Some(texts.join(between)))
+}
 
 fn not_negative(what: &str, name: &str, number: i64) -> Result<usize, Wrong> {
     usize::try_from(number)

@@ -75,6 +75,8 @@ async fn elements_of_a_column_are_rows_beside_those_of_its_table() {
     assert_eq!(ask(sum).await, Ok(vec!["7|3".to_owned()]));
     let tags = "SELECT item.sku, tag FROM orders, UNNEST(orders.items) AS item, UNNEST(item.tags) AS tag ORDER BY tag";
     assert_eq!(ask(tags).await, Ok(vec!["a|new".to_owned(), "a|red".to_owned()]));
+    let red = "SELECT item.sku, 'red' IN UNNEST(item.tags) AS red FROM orders, UNNEST(items) AS item ORDER BY 1";
+    assert_eq!(ask(red).await, Ok(vec!["a|true".to_owned(), "b|false".to_owned()]));
     let joined = "SELECT shop, item.sku FROM orders JOIN shops ON shops.order_id = orders.id CROSS JOIN UNNEST(orders.items) AS item ORDER BY 2";
     assert_eq!(ask(joined).await, Ok(vec!["x|a".to_owned(), "x|b".to_owned()]));
     let lengths = "SELECT id, ARRAY_LENGTH(items) AS n FROM orders ORDER BY id";
