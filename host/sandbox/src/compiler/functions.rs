@@ -32,8 +32,15 @@ pub(super) struct Functions {
     /// The records that the file had.
     bytes: Vec<u8>,
     kept: HashMap<Name, Kept>,
-    /// Records that are to be added.
-    new: Mutex<Vec<u8>>,
+    new: Mutex<New>,
+}
+
+/// Code that is to be added.
+#[derive(Default)]
+struct New {
+    code: HashMap<Name, Vec<u8>>,
+    /// Of its records.
+    bytes: usize,
 }
 
 struct Kept {
@@ -57,14 +64,14 @@ impl Functions {
     /// Keeps what was compiled, and of what was there as much as there is room for.
     pub(super) fn save(&self) -> io::Result<()> {
         let new = lock(&self.new);
-        if new.is_empty() {
+        if new.code.is_empty() {
             return Ok(());
         }
         let folder = self.file.parent().unwrap_or(&self.file);
         private::create_dir_all(folder)?;
         let mut records: Vec<_> = self.kept.iter().collect();
         records.sort_by_key(|(_, kept)| !kept.is_used.load(Ordering::Relaxed));
-        let mut left = self.max_bytes.saturating_sub(DIGEST_BYTES + new.len());
+        let mut left = self.max_bytes.saturating_sub(DIGEST_BYTES + new.bytes);
         let kept = records.into_iter().map_while(|(name, kept)| {
             let code = &self.bytes[kept.code.clone()];
             left = left.checked_sub(record_bytes(code))?;
@@ -78,8 +85,8 @@ impl Functions {
             digest.update(bytes);
             part.write_all(bytes)
         };
-        write(&new)?;
-        for record in kept {
+        let new = new.code.iter().map(|(name, code)| record(name, code));
+        for record in new.chain(kept) {
             write(&record)?;
         }
         part.write_all(digest.finalize().as_bytes())?;
@@ -89,7 +96,10 @@ impl Functions {
 
 impl CacheStore for Functions {
     fn get(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        let kept = self.kept.get(name)?;
+        let Some(kept) = self.kept.get(name) else {
+            // Nearly half of an interpreter's functions are the same as others of it.
+            return lock(&self.new).code.get(name).cloned().map(Cow::Owned);
+        };
         kept.is_used.store(true, Ordering::Relaxed);
         Some(Cow::Borrowed(&self.bytes[kept.code.clone()]))
     }
@@ -97,9 +107,10 @@ impl CacheStore for Functions {
     fn insert(&self, name: &[u8], code: Vec<u8>) -> bool {
         let Ok(name) = name.try_into() else { return false };
         let mut new = lock(&self.new);
-        let has_room = DIGEST_BYTES + new.len() + record_bytes(&code) <= self.max_bytes;
-        if has_room {
-            new.extend(record(name, &code));
+        let bytes = new.bytes + record_bytes(&code);
+        let has_room = DIGEST_BYTES + bytes <= self.max_bytes;
+        if has_room && new.code.insert(name, code).is_none() {
+            new.bytes = bytes;
         }
         has_room
     }
@@ -165,6 +176,7 @@ mod tests {
         let first = open();
         assert!(has(&first).is_empty());
         assert!((0..3).all(|of| first.insert(&name(of), vec![of; 100])));
+        assert_eq!(has(&first), [0, 1, 2], "a function that comes again is compiled again");
         assert!(!first.insert(&name(3), vec![3; 100]) && !first.insert(b"short", Vec::new()));
         first.save().unwrap();
         // As a process leaves one that is killed while it writes.
