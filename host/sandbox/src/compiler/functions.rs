@@ -28,6 +28,8 @@ type Name = [u8; DIGEST_BYTES];
 /// Code of functions, by name. Records of the file are a name, a length in four bytes, and so many bytes.
 pub(super) struct Functions {
     file: PathBuf,
+    /// The folder where it is written.
+    parts: PathBuf,
     max_bytes: usize,
     /// The records that the file had.
     bytes: Vec<u8>,
@@ -51,14 +53,15 @@ struct Kept {
 impl Functions {
     /// What is kept in a cache folder. A file that is damaged, or none, has nothing.
     pub(super) fn open(cache: &Path) -> Self {
-        // As deep as compiled code lies.
-        Self::of(cache.join("functions").join("1").join("kept"), MAX_BYTES)
+        // As deep as compiled code lies. A part of it would be cleared away from there as what the cache does not know.
+        let file = cache.join("functions").join("1").join("kept");
+        Self::of(file, cache.parent().unwrap_or(cache).to_owned(), MAX_BYTES)
     }
 
-    fn of(file: PathBuf, max_bytes: usize) -> Self {
+    fn of(file: PathBuf, parts: PathBuf, max_bytes: usize) -> Self {
         let bytes = read(&file, max_bytes).unwrap_or_default();
         let kept = records(&bytes).unwrap_or_default();
-        Self { file, max_bytes, bytes, kept, new: Mutex::default() }
+        Self { file, parts, max_bytes, bytes, kept, new: Mutex::default() }
     }
 
     /// Keeps what was compiled, and of what was there as much as there is room for.
@@ -67,8 +70,7 @@ impl Functions {
         if new.code.is_empty() {
             return Ok(());
         }
-        let folder = self.file.parent().unwrap_or(&self.file);
-        private::create_dir_all(folder)?;
+        private::create_dir_all(self.file.parent().unwrap_or(&self.file))?;
         let mut records: Vec<_> = self.kept.iter().collect();
         records.sort_by_key(|(_, kept)| !kept.is_used.load(Ordering::Relaxed));
         let mut left = self.max_bytes.saturating_sub(DIGEST_BYTES + new.bytes);
@@ -78,8 +80,8 @@ impl Functions {
             Some(record(name, code))
         });
         // Those of processes that were killed.
-        durable::sweep(folder);
-        let mut part = Part::begin(durable::part_in(folder))?;
+        durable::sweep(&self.parts);
+        let mut part = Part::begin(durable::part_in(&self.parts))?;
         let mut digest = blake3::Hasher::new();
         let mut write = |bytes: &[u8]| {
             digest.update(bytes);
@@ -169,7 +171,8 @@ mod tests {
         let file = scratch.path().join("a/b/kept");
         // Room for three.
         let room = DIGEST_BYTES + 3 * record_bytes(&[0; 100]);
-        let open = || Functions::of(file.clone(), room);
+        let parts = scratch.path();
+        let open = || Functions::of(file.clone(), parts.to_owned(), room);
         let has = |functions: &Functions| {
             (0..8).filter(|of| functions.get(&name(*of)).is_some()).collect::<Vec<_>>()
         };
@@ -180,7 +183,7 @@ mod tests {
         assert!(!first.insert(&name(3), vec![3; 100]) && !first.insert(b"short", Vec::new()));
         first.save().unwrap();
         // As a process leaves one that is killed while it writes.
-        let part = durable::part_in(file.parent().unwrap());
+        let part = durable::part_in(parts);
         fs::write(&part, "half").unwrap();
         let second = open();
         assert_eq!(second.get(&name(1)).as_deref(), Some(&[1; 100][..]));
@@ -199,24 +202,25 @@ mod tests {
     fn a_file_that_is_not_as_it_was_written_has_nothing() {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("kept");
-        let functions = Functions::of(file.clone(), MAX_BYTES);
+        let open = |max_bytes| Functions::of(file.clone(), scratch.path().to_owned(), max_bytes);
+        let functions = open(MAX_BYTES);
         assert!(functions.insert(&name(1), vec![7; 50]));
         functions.save().unwrap();
         let whole = fs::read(&file).unwrap();
-        assert!(Functions::of(file.clone(), MAX_BYTES).get(&name(1)).is_some());
-        assert!(Functions::of(file.clone(), whole.len() - 1).get(&name(1)).is_none());
+        assert!(open(MAX_BYTES).get(&name(1)).is_some());
+        assert!(open(whole.len() - 1).get(&name(1)).is_none());
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             for bytes in [&damaged[..], &whole[..at]] {
                 fs::write(&file, bytes).unwrap();
-                assert!(Functions::of(file.clone(), MAX_BYTES).get(&name(1)).is_none(), "{at}");
+                assert!(open(MAX_BYTES).get(&name(1)).is_none(), "{at}");
             }
         }
         // Of records that end beyond the file, with a digest that is right.
         let records = &whole[..whole.len() - DIGEST_BYTES];
         let records = [records, &name(2)[..], &u32::MAX.to_le_bytes()].concat();
         fs::write(&file, [&records[..], blake3::hash(&records).as_bytes()].concat()).unwrap();
-        assert!(Functions::of(file, MAX_BYTES).get(&name(1)).is_none());
+        assert!(open(MAX_BYTES).get(&name(1)).is_none());
     }
 }
