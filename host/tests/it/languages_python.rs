@@ -143,6 +143,7 @@ def columns(batch: Batch) -> None:
 };
 
 #[test]
+#[ignore = "a minute: `.ci/long`"]
 fn whole_columns_are_transformed() {
     // What is called so is a file of the plugin's, and runs nowhere but in the component.
     let no_tool = ("componentize_py.py", "raise SystemExit('run while it was built')\n");

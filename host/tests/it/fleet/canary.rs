@@ -197,6 +197,7 @@ fn wait_for(fleet: &Fleet, number: usize, step: &str) {
 }
 
 #[test]
+#[ignore = "a minute: `.ci/long`"]
 fn killed_at_every_step_of_a_canary_the_others_agree_and_so_does_who_starts() {
     killed_at_every_step(&mut Fleet::new("fleet"), &[true, false]);
 }
