@@ -3,8 +3,17 @@
 use std::collections::BTreeSet;
 
 /// Prefixes that BigQuery keeps for itself.
-const RESERVED: [&str; 6] =
-    ["_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier"];
+const RESERVED: [&str; 9] = [
+    "_table_",
+    "_file_",
+    "_partition",
+    "_row_timestamp",
+    "__root__",
+    "_colidentifier",
+    "_change_sequence_number",
+    "_change_timestamp",
+    "_change_type",
+];
 const MAX_CHARS: usize = 120;
 
 /// Letters of Latin alphabets, and how they are written in ASCII.

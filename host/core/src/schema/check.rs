@@ -1,6 +1,6 @@
 //! What a table's columns have to be, as BigQuery has it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -19,6 +19,21 @@ const OTHERS: [(&str, &str); 5] = [
     ("INTERVAL", "INTEGER in a unit that the column's name tells"),
     ("RANGE", "two columns, one with its start and one with its end"),
 ];
+
+/// How no column's name may begin, whatever its capitals.
+const RESERVED: [&str; 9] = [
+    "_TABLE_",
+    "_FILE_",
+    "_PARTITION",
+    "_ROW_TIMESTAMP",
+    "__ROOT__",
+    "_COLIDENTIFIER",
+    "_CHANGE_SEQUENCE_NUMBER",
+    "_CHANGE_TIMESTAMP",
+    "_CHANGE_TYPE",
+];
+/// What is in no column's name, not even in a flexible one. A dot is told by itself.
+const SIGNS: &str = "!\"$()*,/;?@[\\]^`{}~";
 
 /// Refuses types that are not taken here, and says what to use instead.
 pub(super) fn kinds(columns: &[Json], path: &Path) -> Result<(), SchemaError> {
@@ -67,15 +82,19 @@ fn all(
     path: &Path,
     count: &mut usize,
 ) -> Result<(), SchemaError> {
-    let mut names = HashSet::new();
+    let mut names = HashMap::new();
     for column in columns {
         *count += 1;
         let name = column.name.as_str();
         let at = record.map_or_else(|| ColumnPath::of(name), |record| record.field(name));
-        if !names.insert(name) {
+        let same = names.insert(name.to_lowercase(), name);
+        if same == Some(name) {
             return Err(SchemaError::Twice { path: path.to_owned(), column: at });
         }
-        if let Some(what) = wrong(column, &at) {
+        let same = same.map(|other| {
+            format!("differs from `{other}` in capitals alone, and to BigQuery they are one name")
+        });
+        if let Some(what) = same.or_else(|| wrong(column, &at)) {
             return Err(SchemaError::Column {
                 path: path.to_owned(),
                 column: at.to_string(),
@@ -90,12 +109,19 @@ fn all(
 fn wrong(column: &Column, at: &ColumnPath) -> Option<String> {
     let is_record = column.kind == Kind::Record;
     let bytes = column.name.len();
+    let name = column.name.to_uppercase();
+    let reserved = RESERVED.iter().find(|prefix| name.starts_with(*prefix));
+    let sign = name.chars().find(|sign| SIGNS.contains(*sign) || sign.is_control());
     if bytes == 0 {
         Some("has no name".to_owned())
     } else if column.name.contains('.') {
         Some("has a dot in its name, which stands between a record and its field".to_owned())
     } else if bytes > MAX_NAME_BYTES {
         Some(format!("has a name of {bytes} bytes, at most {MAX_NAME_BYTES} are allowed"))
+    } else if let Some(prefix) = reserved {
+        Some(format!("begins with `{prefix}`, which BigQuery keeps for columns of its own"))
+    } else if let Some(sign) = sign {
+        Some(format!("has `{}` in its name, which BigQuery takes in none", sign.escape_default()))
     } else if is_record && column.fields.is_empty() {
         Some("is a RECORD and has no `fields`".to_owned())
     } else if !is_record && !column.fields.is_empty() {

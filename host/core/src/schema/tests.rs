@@ -120,6 +120,16 @@ fn what_tables_do_not_have_is_refused_by_its_path_with_what_to_use() {
     for (column, why) in [
         (r#"{"name": "", "type": "DATE"}"#, "has no name"),
         (r#"{"name": "a.b", "type": "DATE"}"#, "has a dot in its name"),
+        (
+            r#"{"name": "userId", "type": "DATE"}, {"name": "userid", "type": "DATE"}"#,
+            "`userid` differs from `userId` in capitals alone",
+        ),
+        (
+            r#"{"name": "_PartitionTime", "type": "DATE"}"#,
+            "begins with `_PARTITION`, which BigQuery keeps",
+        ),
+        (r#"{"name": "price ($)", "type": "DATE"}"#, "has `(` in its name"),
+        (r#"{"name": "a\nb", "type": "DATE"}"#, r"has `\n` in its name"),
         (r#"{"name": "a", "type": "RECORD"}"#, "is a RECORD and has no `fields`"),
         (
             r#"{"name": "a", "type": "DATE", "fields": [{"name": "b", "type": "DATE"}]}"#,
