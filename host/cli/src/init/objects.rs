@@ -193,7 +193,7 @@ impl<'a> Looking<'a> {
             };
             self.bar.suspend(|| {
                 eprintln!(
-                    "`{first}`{and} {have} other columns than what was looked at before, or another format, and the pipeline is not made for it: name files of one kind, such as `{source}/*.csv`, or begin a pipeline for each"
+                    "`{first}`{and} {have} other columns than what was looked at before, or another format, and the pipeline is not made for it: name files of one kind by a pattern, as `'FOLDER/*.csv'` does, or begin a pipeline for each"
                 );
             });
         }

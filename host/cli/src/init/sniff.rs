@@ -136,12 +136,13 @@ fn markup(text: &str) -> Option<&'static str> {
     if lines.next()?.trim_end() != "---" {
         return None;
     }
-    // A block of YAML: `key: value`, `- value`, and what is indented below.
+    // A block of YAML: `key: value`, `key:`, `- value`, and what is indented below.
+    let is_key = |key: &str| !key.is_empty() && !key.contains([' ', ',']);
     let is_block = |line: &str| {
         line.starts_with([' ', '#'])
             || line.starts_with("- ")
-            || line.contains(": ")
-            || line.trim_end().ends_with(':')
+            || line.split_once(": ").is_some_and(|(key, _)| is_key(key))
+            || line.trim_end().strip_suffix(':').is_some_and(is_key)
     };
     lines.take(JSON_LINES).all(is_block).then_some("is YAML")
 }
@@ -239,7 +240,9 @@ mod tests {
             (b"<INFO> one\n<WARN> two\n", r#"csv = { delimiter = "," }"#),
             (b"<34>Oct 11 su: one\n<34>Oct 11 su: two\n", r#"csv = { delimiter = "," }"#),
             (b"---\n- id: 1\n  name: a\n- id: 2\n  name: b\n", "is YAML"),
+            (b"---\nid: 1\nname: a\n", "is YAML"),
             (b"---\nid\n1\n", r#"csv = { delimiter = "," }"#),
+            (b"---\n12:00 INFO x: y\n12:01 INFO x: z\n", r#"csv = { delimiter = "," }"#),
             (b"PAR1\x15\x04", "is Parquet"),
             (b"PK\x03\x04\x14", "is a zip archive or a workbook"),
             (b"a\0\0b\0", "is not text"),
