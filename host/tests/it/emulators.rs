@@ -30,18 +30,15 @@ const SHARE_PUBSUB: u32 = 12;
 pub(crate) fn pubsub(test: &str) -> Option<Arc<PubSub>> {
     static SHARED: Mutex<Option<(Arc<PubSub>, u32)>> = Mutex::new(None);
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    let (emulator, tests) = match shared.take().filter(|(_, tests)| *tests < SHARE_PUBSUB) {
-        Some(started) => started,
-        None => match PubSub::start(free_port()) {
-            Some(started) => (Arc::new(started), 0),
-            None => {
-                not_run(
-                    test,
-                    "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
-                );
-                return None;
-            }
-        },
+    let start = || Some((Arc::new(PubSub::start(free_port())?), 0));
+    let Some((emulator, tests)) =
+        shared.take().filter(|(_, tests)| *tests < SHARE_PUBSUB).or_else(start)
+    else {
+        not_run(
+            test,
+            "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
+        );
+        return None;
     };
     *shared = Some((Arc::clone(&emulator), tests + 1));
     Some(emulator)

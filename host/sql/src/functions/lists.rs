@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, Scalar, UInt64Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{cast, interleave, take};
@@ -195,28 +195,23 @@ fn comparable(types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
 
 /// Whether each value is among the elements of its array. In none there is nothing, not even null.
 fn holds(values: &ArrayRef, lists: &ListArray) -> Result<BooleanArray, DataFusionError> {
-    let offsets = lists.value_offsets();
-    let (first, last) = (offsets[0] as usize, offsets[lists.len()] as usize);
-    let elements = lists.values().slice(first, last - first);
-    let rows = (0..lists.len())
-        .flat_map(|row| std::iter::repeat_n(row as u64, lists.value_length(row) as usize));
-    let wanted = take(values, &UInt64Array::from_iter_values(rows), None)?;
-    let equal: BooleanArray = if *elements.data_type() == DataType::Float64 {
-        // As IEEE has it: NaN is equal to nothing, and both zeros are one.
-        let [wanted, elements] =
-            [&wanted, &elements].map(|array| array.as_primitive::<Float64Type>());
-        wanted.iter().zip(elements).map(|(wanted, element)| Some(wanted? == element?)).collect()
-    } else {
-        eq(&wanted, &elements)?
-    };
     let row = |row: usize| {
-        let places = offsets[row] as usize - first..offsets[row + 1] as usize - first;
-        if lists.is_null(row) || places.is_empty() {
-            return Some(false);
+        if lists.is_null(row) || lists.value_length(row) == 0 {
+            return Ok(Some(false));
         }
-        let is_any = places.clone().any(|at| equal.is_valid(at) && equal.value(at));
+        // A row by itself: beside each element, values of all rows would take more than Arrow has offsets for.
+        let (value, elements) = (values.slice(row, 1), lists.value(row));
+        let equal: BooleanArray = if *elements.data_type() == DataType::Float64 {
+            // As IEEE has it: NaN is equal to nothing, and both zeros are one.
+            let value = value.as_primitive::<Float64Type>().iter().next().flatten();
+            let elements = elements.as_primitive::<Float64Type>().iter();
+            elements.map(|element| Some(element? == value?)).collect()
+        } else {
+            eq(&elements, &Scalar::new(value))?
+        };
+        let is_any = equal.true_count() > 0;
         // A null, of either, may be anything.
-        (is_any || places.into_iter().all(|at| equal.is_valid(at))).then_some(is_any)
+        Ok((is_any || equal.null_count() == 0).then_some(is_any))
     };
-    Ok((0..lists.len()).map(row).collect())
+    (0..lists.len()).map(row).collect()
 }
