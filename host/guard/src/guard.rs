@@ -1,36 +1,29 @@
 //! Finds sensitive values, and stops their rows.
 
+mod raw;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{max, min};
-use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
-use memchr::memchr;
 use regex::Regex;
 
-use super::search::Known;
-use super::spelling::{Spellings, Stands, Writing};
+use super::spelling::{Spellings, Writing};
 use super::text::{Joined, Text, written_out};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
-use clickmill_core::columns::is_text;
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
-use clickmill_core::words::{has_digits, is_plain, texts};
+use clickmill_core::words::texts;
 use clickmill_core::{Digest, RawColumn, stage};
+use raw::{Found, Guarded, Raw, are_short_numbers};
 
 /// Why rows are stopped.
 pub const CODE: &str = "unmasked";
-
-/// Shorter values stand in other texts by chance.
-const LEAST_BYTES: usize = 6;
-/// Shorter ones are other texts by chance.
-const LEAST_BYTES_ALONE: usize = 4;
 
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
@@ -49,33 +42,6 @@ pub struct Guard {
 struct Other {
     name: String,
     form: Option<Regex>,
-}
-
-/// A column that is looked at.
-#[derive(Debug, Clone)]
-struct Guarded {
-    /// Its path.
-    name: String,
-    path: Path,
-    /// The form of values that may stay as they are.
-    form: Option<Regex>,
-    /// Networks of addresses may.
-    networks: bool,
-}
-
-/// What is found in a row: where, and the sensitive column of which it is.
-struct Found<'a> {
-    at: &'a str,
-    of: &'a str,
-    /// Not found, but not looked for either: there are too many values.
-    is_unknown: bool,
-}
-
-/// A column's raw values.
-struct Raw<'a> {
-    guarded: &'a Guarded,
-    leaf: Leaf,
-    values: StringArray,
 }
 
 impl Guard {
@@ -300,132 +266,6 @@ impl Guard {
         found.sort_by_key(|(is_other, _)| *is_other);
         Ok(found.into_iter().map(|(_, text)| text).collect())
     }
-}
-
-impl Guarded {
-    /// Whether a value may stay as it came in.
-    fn allows(&self, value: &str) -> bool {
-        self.form.as_ref().is_some_and(|form| form.is_match(value))
-            || (self.networks && is_network(value))
-    }
-}
-
-impl<'a> Raw<'a> {
-    /// The values of a row.
-    fn of_row(&self, row: usize) -> impl Iterator<Item = &str> {
-        let there = self.leaf.of_row(row).filter(|at| self.values.is_valid(*at));
-        there.map(|at| self.values.value(at))
-    }
-
-    /// Finds a value of a row that is as it came in, and returns whether that is unknown.
-    fn came_in(&self, row: usize, record: &Spellings<'_>) -> Option<bool> {
-        // A short number, such as an age, is in the record by chance.
-        let is_text = is_text(self.leaf.values.data_type());
-        let least = if is_text { 1 } else { LEAST_BYTES };
-        self.of_row(row).filter(|value| value.len() >= least).find_map(|value| {
-            if record.were_many() && self.guarded.allows(value) {
-                return None;
-            }
-            match record.hold(value) {
-                Stands::Nowhere => None,
-                Stands::Here => (!self.guarded.allows(value)).then_some(false),
-                Stands::Unknown => Some(true),
-            }
-        })
-    }
-
-    /// Finds a raw value of a row in one of its texts.
-    fn find(&self, row: usize, texts: &[Text<'a>], joined: &mut Joined) -> Option<Found<'a>> {
-        self.of_row(row).find_map(|value| self.find_value(row, value.trim(), texts, joined))
-    }
-
-    fn find_value(
-        &self,
-        row: usize,
-        value: &str,
-        texts: &[Text<'a>],
-        joined: &mut Joined,
-    ) -> Option<Found<'a>> {
-        let is_short = value.len() < LEAST_BYTES;
-        let is_chance =
-            value.len() < LEAST_BYTES_ALONE || value.bytes().all(|byte| byte.is_ascii_digit());
-        if is_short && is_chance {
-            return None;
-        }
-        joined.fill(texts, row);
-        let has_digits = has_digits(value.as_bytes());
-        // As a form writes it into a URL.
-        let of_form = memchr(b' ', value.as_bytes()).map(|_| value.replace(' ', "+"));
-        let both = [value, of_form.as_deref().unwrap_or_default()];
-        let spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
-        let guarded = self.guarded;
-        let form = guarded.form.as_ref();
-        let may_stay = || is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
-        if joined.search.are_many() && may_stay() {
-            return None;
-        }
-        let is_plain = is_plain(value);
-        // A mere word is looked for in its own column.
-        let of_column =
-            (is_plain && joined.search.are_many()).then(|| format!("{}\0{value}", guarded.name));
-        let key = of_column.as_deref().unwrap_or(value);
-        match joined.known(key, spelled, texts, row) {
-            Known::Absent => return None,
-            Known::TooMany => {
-                let name = guarded.name.as_str();
-                return Some(Found { at: name, of: name, is_unknown: true });
-            }
-            Known::Unknown => {}
-        }
-        let may_be_there =
-            !has_digits || is_short || spelled.iter().any(|value| joined.may_hold(value));
-        let found = texts.iter().filter(|_| may_be_there).find(|text| {
-            (!has_digits || text.has_digits)
-                && (!is_plain || text.name == guarded.name)
-                && if is_short { text.is(row, value) } else { text.holds(row, spelled) }
-        });
-        let Some(text) = found else {
-            joined.search.was_absent(key);
-            return None;
-        };
-        (!may_stay()).then_some(Found { at: text.name, of: &guarded.name, is_unknown: false })
-    }
-}
-
-/// Whether all values are numbers of so few digits that each stands in other texts by chance: they are looked for
-/// nowhere.
-fn are_short_numbers(values: &ArrayRef) -> bool {
-    const FIRST_LONG: i64 = 10_i64.pow(LEAST_BYTES as u32 - 1);
-    let numbers = values.as_primitive_opt::<Int64Type>();
-    let ends = numbers.and_then(|numbers| Some((min(numbers)?, max(numbers)?)));
-    ends.is_some_and(|(least, greatest)| least >= 0 && greatest < FIRST_LONG)
-}
-
-/// Whether a text is an address of which the part that tells people apart is zero: the last byte of IPv4,
-/// the last ten of IPv6.
-fn is_network(text: &str) -> bool {
-    match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(address)) => address.octets()[3] == 0,
-        // 6to4 has a whole IPv4 address in the first six: masked, it is that address's network.
-        Ok(IpAddr::V6(address)) => {
-            address.segments()[0] != 0x2002 && address.segments()[3..] == [0; 5]
-        }
-        Err(_) => false,
-    }
-}
-
-/// Whether a text tells nobody apart: the address of a network or the machine's own, or an identifier of one sign, as
-/// `00000000-0000-0000-0000-000000000000` is of a device that gives none.
-fn is_of_nobody(text: &str) -> bool {
-    is_network(text)
-        || text.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-        || is_of_one_sign(text)
-}
-
-fn is_of_one_sign(text: &str) -> bool {
-    let mut signs = text.bytes().filter(|byte| *byte != b'-');
-    let first = signs.next();
-    first.is_some_and(|first| first.is_ascii_hexdigit() && signs.all(|sign| sign == first))
 }
 
 #[cfg(test)]
