@@ -19,7 +19,6 @@ use crate::versions::workers::{Slices, Workers};
 use clickmill_config::Pipeline;
 use clickmill_core::{Digest, Micros};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library};
-pub use outcome::{Outcome, Progress};
 
 /// Entries that are told.
 const LAST: u64 = 10;
@@ -78,6 +77,38 @@ pub enum RolledBack {
     Effect(u64),
     /// The proposal of this number, which some replicas tried out.
     Trial(u64),
+}
+
+/// What becomes of something that was asked.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// A replica has voted.
+    Voted(String, Vote),
+    /// These replicas try it out.
+    TriedOut(Vec<String>),
+    /// One of them has done so.
+    Concluded(String, Vote),
+    /// It is decided.
+    Decided(Decision),
+    /// A replica has followed.
+    Followed(String),
+}
+
+/// What became of something that was asked.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its number in the log.
+    pub number: u64,
+    /// What was decided; a rollback needs no decision.
+    pub decision: Option<Decision>,
+    /// Replicas that voted against it, or gave it up.
+    pub refused: Vec<String>,
+    /// The set that is in effect now.
+    pub plugin_set: Option<Digest>,
+    /// Live replicas that have followed.
+    pub followed: Vec<String>,
+    /// Those that have not in time.
+    pub behind: Vec<String>,
 }
 
 impl Fleet {

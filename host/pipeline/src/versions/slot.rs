@@ -10,7 +10,7 @@ mod running;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 
@@ -21,8 +21,6 @@ use super::recent::Recent;
 use super::rules::{Compared, breach};
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
 use super::workers::Workers;
-pub(crate) use change::RollbackTarget;
-pub use change::Rollout;
 use clickmill_config as config;
 use clickmill_core::lock;
 use clickmill_sandbox::{Library, StageCounts};
@@ -56,6 +54,31 @@ pub(crate) enum SlotEvent {
     Promoted { from: Arc<VersionRecord>, to: Arc<VersionRecord> },
     /// A version was taken back.
     RolledBack { from: Arc<VersionRecord>, to: Arc<VersionRecord>, actor: Actor, reason: String },
+}
+
+/// What a version that is taken back makes way for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum RollbackTarget {
+    /// The one before it.
+    Before,
+    /// The last that has proven itself.
+    Proven,
+}
+
+/// How a new version begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rollout {
+    /// With all batches.
+    All,
+    /// With a share of them, for a while.
+    Canary {
+        /// The share: 0.05 is every twentieth batch.
+        share: f64,
+        /// For how long.
+        time: Duration,
+    },
+    /// With all of them, as a canary, until it is told to take over or is taken back.
+    Trial,
 }
 
 impl Slot {

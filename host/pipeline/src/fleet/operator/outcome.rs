@@ -7,40 +7,8 @@ use super::super::error::FleetError;
 use super::super::log::Log;
 use super::super::objects::{Decision, Vote};
 use super::super::standing::{GONE_AFTER, Replica, replicas};
-use super::Fleet;
-use clickmill_core::{Digest, Micros};
-
-/// What becomes of something that was asked.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// A replica has voted.
-    Voted(String, Vote),
-    /// These replicas try it out.
-    TriedOut(Vec<String>),
-    /// One of them has done so.
-    Concluded(String, Vote),
-    /// It is decided.
-    Decided(Decision),
-    /// A replica has followed.
-    Followed(String),
-}
-
-/// What became of something that was asked.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Its number in the log.
-    pub number: u64,
-    /// What was decided; a rollback needs no decision.
-    pub decision: Option<Decision>,
-    /// Replicas that voted against it, or gave it up.
-    pub refused: Vec<String>,
-    /// The set that is in effect now.
-    pub plugin_set: Option<Digest>,
-    /// Live replicas that have followed.
-    pub followed: Vec<String>,
-    /// Those that have not in time.
-    pub behind: Vec<String>,
-}
+use super::{Fleet, Outcome, Progress};
+use clickmill_core::Micros;
 
 impl Fleet {
     /// Waits until an entry is decided and every live replica has followed, and tells what happens meanwhile. Where

@@ -1,44 +1,19 @@
 //! What takes the place of what runs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::actor::Actor;
 use super::super::fit::Fitted;
 use super::super::reading::Reading;
 use super::super::version::{Origin, Standing, Version, VersionRecord};
 use super::running::{Canary, Probation, Versions};
-use super::{Base, Slot, SlotEvent};
+use super::{Base, RollbackTarget, Rollout, Slot, SlotEvent};
 use clickmill_core::{Micros, lock};
 use clickmill_sandbox::Library;
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
-
-/// What a version that is taken back makes way for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum RollbackTarget {
-    /// The one before it.
-    Before,
-    /// The last that has proven itself.
-    Proven,
-}
-
-/// How a new version begins.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rollout {
-    /// With all batches.
-    All,
-    /// With a share of them, for a while.
-    Canary {
-        /// The share: 0.05 is every twentieth batch.
-        share: f64,
-        /// For how long.
-        time: Duration,
-    },
-    /// With all of them, as a canary, until it is told to take over or is taken back.
-    Trial,
-}
 
 /// How a version takes the place of another.
 enum Beginning {
