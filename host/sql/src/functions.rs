@@ -7,6 +7,7 @@ mod characters;
 mod comparisons;
 mod extremes;
 mod formats;
+mod intervals;
 mod json;
 mod kind;
 mod lists;
@@ -47,6 +48,7 @@ fn named() -> impl Iterator<Item = &'static Named> {
         patterns::ALL,
         casts::ALL,
         times::ALL,
+        intervals::ALL,
         json::ALL,
     ];
     themes.into_iter().flatten()

@@ -161,18 +161,22 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
         return Ok(Expr::Function(inner));
     }
     let mut arguments = expressions(&list.args, name)?;
-    let clauses = std::mem::take(&mut list.clauses);
-    for clause in clauses {
+    let collects = matches!(name, "ARRAY_AGG" | "STRING_AGG") && function.over.is_none();
+    if distinct && !collects && matches!(name, "ARRAY_AGG" | "STRING_AGG") {
+        return Err(refused(format!("{name} with DISTINCT and OVER")));
+    }
+    let (mut orders, mut most) = (Vec::new(), None);
+    for clause in std::mem::take(&mut list.clauses) {
         match clause {
-            FunctionArgumentClause::IgnoreOrRespectNulls(NullTreatment::IgnoreNulls)
-                if name == "ARRAY_AGG" =>
-            {
-                inner.null_treatment = Some(NullTreatment::IgnoreNulls);
+            FunctionArgumentClause::IgnoreOrRespectNulls(nulls) if name == "ARRAY_AGG" => {
+                inner.null_treatment = Some(nulls);
             }
-            FunctionArgumentClause::OrderBy(orders)
-                if matches!(name, "ARRAY_AGG" | "STRING_AGG") && function.over.is_none() =>
-            {
-                list.clauses.push(FunctionArgumentClause::OrderBy(orders));
+            FunctionArgumentClause::OrderBy(by) if collects => orders = by,
+            FunctionArgumentClause::Limit(limit) if collects => {
+                if as_number(&limit).is_none_or(|limit| limit < 1) {
+                    return plan_err!("LIMIT in {name} wants a literal, 1 or more");
+                }
+                most = Some(limit);
             }
             other => return Err(refused(format!("{name} with {other}"))),
         }
@@ -180,11 +184,6 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
     match name {
         "ANY_VALUE" if function.over.is_some() => return Err(refused("ANY_VALUE with OVER")),
         "ANY_VALUE" => inner.null_treatment = Some(NullTreatment::IgnoreNulls),
-        "ARRAY_AGG" if inner.null_treatment.is_none() => {
-            return plan_err!(
-                "ARRAY_AGG wants IGNORE NULLS here: BigQuery lets no array with a null leave a query"
-            );
-        }
         "STRING_AGG" if arguments.len() == 1 => arguments.push(text(",")),
         "STRING_AGG" if arguments.len() == 2 && as_text(&arguments[1]).is_none() => {
             return plan_err!("STRING_AGG wants a literal as its delimiter");
@@ -193,6 +192,9 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
     }
     if arguments.len() != if name == "STRING_AGG" { 2 } else { 1 } {
         return plan_err!("{name} does not take {} arguments", arguments.len());
+    }
+    if distinct && orders.iter().any(|order| order.expr != arguments[0]) {
+        return plan_err!("{name}(DISTINCT x) is ordered by nothing but x");
     }
     if distinct && name != "COUNT" {
         // All NaN are one, and both zeros.
@@ -203,7 +205,19 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
         arguments[0] = fill(aggregate.argument, &arguments[..1])?;
     }
     let argument = arguments[0].clone();
+    if distinct {
+        orders.iter_mut().for_each(|order| order.expr = argument.clone());
+    }
+    if !orders.is_empty() {
+        list.clauses.push(FunctionArgumentClause::OrderBy(orders));
+    }
+    if name == "STRING_AGG" && (distinct || most.is_some()) {
+        return Ok(joined(inner, arguments, most));
+    }
     list.args = arguments.into_iter().map(unnamed).collect();
+    if let Some(most) = most {
+        return Ok(call("first_of", vec![Expr::Function(inner), most]));
+    }
     if name == "STDDEV_POP" {
         return Ok(population(inner, argument));
     }
@@ -219,6 +233,19 @@ fn population(deviation: Function, argument: Expr) -> Expr {
         list.args = vec![unnamed(call("multiply", vec![argument, zero]))];
     }
     call("add", vec![Expr::Function(deviation), Expr::Function(zeros)])
+}
+
+/// STRING_AGG of an array: DataFusion's own has no LIMIT.
+fn joined(mut texts: Function, arguments: Vec<Expr>, most: Option<Expr>) -> Expr {
+    texts.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    texts.null_treatment = Some(NullTreatment::IgnoreNulls);
+    let (args, between) = arguments.split_at(1);
+    if let FunctionArguments::List(list) = &mut texts.args {
+        list.args = args.iter().cloned().map(unnamed).collect();
+    }
+    let all = || Expr::Value(Value::Number(i64::MAX.to_string(), false).into());
+    let first = call("first_of", vec![Expr::Function(texts), most.unwrap_or_else(all)]);
+    call("array_to_string", [&[first], between].concat())
 }
 
 fn unnamed(argument: Expr) -> FunctionArg {

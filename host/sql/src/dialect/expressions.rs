@@ -21,7 +21,7 @@ pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
             if let Expr::Interval(_) = **right {
                 let [number, unit] = interval_parts(right)?;
                 let minus = *op == BinaryOperator::Minus;
-                let name = if minus { "TIMESTAMP_SUB[]" } else { "TIMESTAMP_ADD[]" };
+                let name = if minus { "SUBTRACT_INTERVAL[]" } else { "ADD_INTERVAL[]" };
                 *expr = call(name, vec![(**left).clone(), number, unit]);
             }
         }
@@ -140,8 +140,8 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
         Expr::Value(value) => literal(&value.value),
         Expr::Function(function) => match function.name.to_string().as_str() {
             // These are made above, and nobody can write them.
-            "TIMESTAMP_ADD[]" => Ok(Some(renamed(expr, "timestamp_add"))),
-            "TIMESTAMP_SUB[]" => Ok(Some(renamed(expr, "timestamp_sub"))),
+            "ADD_INTERVAL[]" => Ok(Some(renamed(expr, "add_interval"))),
+            "SUBTRACT_INTERVAL[]" => Ok(Some(renamed(expr, "subtract_interval"))),
             "EXTRACT[]" => Ok(Some(renamed(expr, "extract"))),
             "FIELD[]" => Ok(Some(renamed(expr, "get_field"))),
             "OFFSET[]" => Ok(Some(renamed(expr, "array_offset"))),

@@ -22,12 +22,14 @@ pub(super) const RENAMED: [(&str, &str); 14] = [
 ];
 
 /// Names in `functions` that are not BigQuery's.
-pub(super) const INNER: [&str; 30] = [
+pub(super) const INNER: [&str; 32] = [
     "add",
     "subtract",
     "multiply",
     "divide",
     "add_literal",
+    "add_interval",
+    "subtract_interval",
     "subtract_literal",
     "literal_subtract",
     "multiply_literal",
@@ -97,7 +99,7 @@ const fn aggregate(
 pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("ANY_VALUE", "first_value", "_0", "_0", false),
     aggregate("APPROX_COUNT_DISTINCT", "approx_distinct", "_0", "cast_int64(_0)", false),
-    aggregate("ARRAY_AGG", "array_agg", "_0", "_0", false),
+    aggregate("ARRAY_AGG", "array_agg", "_0", "_0", true),
     aggregate("AVG", "avg", "avg_of(_0)", "averaged(_0)", true),
     aggregate("BIT_AND", "bit_and", "_0", "_0", false),
     aggregate("BIT_OR", "bit_or", "_0", "_0", false),
@@ -111,7 +113,7 @@ pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("STDDEV", "stddev", "float_of(_0)", "_0", false),
     aggregate("STDDEV_POP", "stddev_pop", "float_of(_0)", "_0", false),
     aggregate("STDDEV_SAMP", "stddev", "float_of(_0)", "_0", false),
-    aggregate("STRING_AGG", "string_agg", "text_of(_0)", "cast_string(_0)", false),
+    aggregate("STRING_AGG", "string_agg", "text_of(_0)", "cast_string(_0)", true),
     aggregate("SUM", "sum", "sum_of(_0)", "summed(_0)", true),
     aggregate("VAR_SAMP", "var_samp", "float_of(_0)", "_0", false),
 ];
@@ -177,12 +179,15 @@ const fn timed(
     Timed { name, unit, interval, values, reads }
 }
 
-pub(super) const TIMED: [Timed; 18] = [
+pub(super) const TIMED: [Timed; 21] = [
     timed("DATE", None, None, &[0], "cast_timestamp"),
     timed("DATE_ADD", None, Some(1), &[0], "cast_date"),
     timed("DATE_DIFF", Some(2), None, &[0, 1], "cast_date"),
     timed("DATE_SUB", None, Some(1), &[0], "cast_date"),
     timed("DATE_TRUNC", Some(1), None, &[0], "cast_date"),
+    timed("DATETIME_ADD", None, Some(1), &[0], "cast_datetime"),
+    timed("DATETIME_DIFF", Some(2), None, &[0, 1], "cast_datetime"),
+    timed("DATETIME_SUB", None, Some(1), &[0], "cast_datetime"),
     timed("DATETIME_TRUNC", Some(1), None, &[0], "cast_datetime"),
     timed("FORMAT_DATE", None, None, &[1], "cast_date"),
     timed("FORMAT_TIMESTAMP", None, None, &[1], "cast_timestamp"),

@@ -117,7 +117,7 @@ pub(super) fn checked_day(day: Option<i64>) -> Result<i32, Wrong> {
 pub(super) fn checked_instant(micros: Option<i64>) -> Result<i64, Wrong> {
     match micros {
         Some(micros) if DAYS.contains(&micros.div_euclid(DAY)) => Ok(micros),
-        _ => Err(Wrong::Value("the timestamp is not in the years 1 to 9999".to_owned())),
+        _ => Err(Wrong::Value("the time is not in the years 1 to 9999".to_owned())),
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn add(day: i64, number: i64, unit: Unit) -> Result<i32, Wrong> {
         Unit::Month => Some(number),
         Unit::Quarter => number.checked_mul(3),
         Unit::Year => number.checked_mul(12),
-        _ => return Err(no_unit("DATE_ADD and DATE_SUB")),
+        _ => return Err(no_unit("what is added to or subtracted from a day")),
     };
     let date = date(day)?;
     let month = i64::from(date.year()) * 12 + i64::from(date.month0());

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, Scalar, UInt64Array};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, Scalar, UInt64Array,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{cast, interleave, take};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
@@ -17,12 +19,13 @@ use datafusion::logical_expr::{
 use super::kind::Kind;
 
 /// All of them.
-pub(super) fn all() -> [ScalarUDF; 7] {
+pub(super) fn all() -> [ScalarUDF; 8] {
     let element = |name, from, safe| Of::Element { name, from, safe };
     [
         Of::Length,
         Of::Elements,
         Of::Holds,
+        Of::First,
         element("array_offset", 0, false),
         element("array_safe_offset", 0, true),
         element("array_ordinal", 1, false),
@@ -32,7 +35,7 @@ pub(super) fn all() -> [ScalarUDF; 7] {
         let signature = match of {
             Of::Length => Signature::any(1, Volatility::Immutable),
             Of::Elements | Of::Holds => Signature::user_defined(Volatility::Immutable),
-            Of::Element { .. } => Signature::any(2, Volatility::Immutable),
+            Of::First | Of::Element { .. } => Signature::any(2, Volatility::Immutable),
         };
         ScalarUDF::from(Lists { of, signature })
     })
@@ -52,6 +55,8 @@ enum Of {
     Elements,
     /// `value IN UNNEST(array)`
     Holds,
+    /// As many elements of an array as a number says, from the first on; `NULL` where there are none.
+    First,
     /// `array[OFFSET(number)]` and its like.
     Element {
         name: &'static str,
@@ -68,6 +73,7 @@ impl ScalarUDFImpl for Lists {
             Of::Length => "array_length",
             Of::Elements => "array_of",
             Of::Holds => "in_unnest",
+            Of::First => "first_of",
             Of::Element { name, .. } => name,
         }
     }
@@ -101,6 +107,7 @@ impl ScalarUDFImpl for Lists {
             }
             (Of::Length, [DataType::List(_)]) => Ok(DataType::Int64),
             (Of::Holds, [_, DataType::List(_)]) => Ok(DataType::Boolean),
+            (Of::First, [array @ DataType::List(_), DataType::Int64]) => Ok(array.clone()),
             (Of::Element { .. }, [DataType::List(item), number])
                 if number.is_integer() || number.is_null() =>
             {
@@ -145,6 +152,9 @@ impl Lists {
             return Ok(Arc::new(holds(&arrays[0], arrays[1].as_list())?));
         }
         let lists = arrays[0].as_list::<i32>();
+        if let Of::First = self.of {
+            return first_of(lists, arrays[1].as_primitive::<Int64Type>());
+        }
         let &Of::Element { from, safe, .. } = &self.of else {
             return Ok(cast(&arrow::compute::kernels::length::length(lists)?, &DataType::Int64)?);
         };
@@ -169,6 +179,24 @@ impl Lists {
         }
         Ok(take(lists.values(), &UInt64Array::from(places), None)?)
     }
+}
+
+/// The first elements of each array, so many.
+fn first_of(lists: &ListArray, numbers: &Int64Array) -> Result<ArrayRef, DataFusionError> {
+    let DataType::List(item) = lists.data_type() else { return plan_err!("not an array") };
+    let (mut places, mut lengths, mut known) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..lists.len() {
+        let there = if lists.is_null(row) { 0 } else { lists.value_length(row) as u64 };
+        let length = there.min(numbers.value(row).max(0) as u64);
+        let begins = lists.value_offsets()[row] as u64;
+        places.extend(begins..begins + length);
+        lengths.push(length as usize);
+        known.push(length > 0);
+    }
+    let values = take(lists.values(), &UInt64Array::from(places), None)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let known = NullBuffer::from(known);
+    Ok(Arc::new(ListArray::try_new(item.clone(), offsets, values, Some(known))?))
 }
 
 /// A value and elements of one type; INT64 becomes FLOAT64 or NUMERIC beside such.

@@ -23,8 +23,6 @@ const DT: &[Kind] = &[Kind::Date, Kind::Text];
 const TT: &[Kind] = &[Kind::Time, Kind::Text];
 const TTT: &[Kind] = &[Kind::Time, Kind::Text, Kind::Text];
 const CT: &[Kind] = &[Kind::Civil, Kind::Text];
-const DIT: &[Kind] = &[Kind::Date, Kind::Int, Kind::Text];
-const TIT: &[Kind] = &[Kind::Time, Kind::Int, Kind::Text];
 
 const TRUNC_TIME: Form = Form::new(TT, Kind::Time, |a, safe| {
     let unit = unit(&a[1])?;
@@ -165,43 +163,6 @@ pub(super) static ALL: &[Named] = &[
     Named("date_diff", DIFF),
     Named("timestamp_diff", DIFF),
     Named(
-        "date_add",
-        &[Form::new(DIT, Kind::Date, |a, safe| {
-            let unit = unit(&a[2])?;
-            map2::<Date, Int, Day>(a, safe, |day, number| {
-                add(i64::from(day), number, unit).map(|day| Some(Day(day)))
-            })
-        })],
-    ),
-    Named(
-        "date_sub",
-        &[Form::new(DIT, Kind::Date, |a, safe| {
-            let unit = unit(&a[2])?;
-            map2::<Date, Int, Day>(a, safe, |day, number| match number.checked_neg() {
-                Some(number) => add(i64::from(day), number, unit).map(|day| Some(Day(day))),
-                None => checked_day(None).map(|day| Some(Day(day))),
-            })
-        })],
-    ),
-    Named(
-        "timestamp_add",
-        &[Form::new(TIT, Kind::Time, |a, safe| {
-            let length = length(unit(&a[2])?)?;
-            map2::<Time, Int, Instant>(a, safe, |micros, number| {
-                moved(number.checked_mul(length).and_then(|by| micros.checked_add(by)))
-            })
-        })],
-    ),
-    Named(
-        "timestamp_sub",
-        &[Form::new(TIT, Kind::Time, |a, safe| {
-            let length = length(unit(&a[2])?)?;
-            map2::<Time, Int, Instant>(a, safe, |micros, number| {
-                moved(number.checked_mul(length).and_then(|by| micros.checked_sub(by)))
-            })
-        })],
-    ),
-    Named(
         "last_day",
         &[
             Form::new(D, Kind::Date, |a, safe| {
@@ -327,7 +288,7 @@ impl Zones {
 }
 
 /// The unit that all rows have.
-fn unit(names: &ArrayRef) -> Result<Unit, Wrong> {
+pub(super) fn unit(names: &ArrayRef) -> Result<Unit, Wrong> {
     if names.is_empty() || names.is_null(0) {
         Ok(Unit::Day)
     } else {
@@ -336,7 +297,7 @@ fn unit(names: &ArrayRef) -> Result<Unit, Wrong> {
 }
 
 /// The microseconds of a unit whose length is fixed.
-fn length(unit: Unit) -> Result<i64, Wrong> {
+pub(super) fn length(unit: Unit) -> Result<i64, Wrong> {
     match unit {
         Unit::Micros(length) => Ok(length),
         Unit::Day => Ok(DAY),
@@ -344,7 +305,7 @@ fn length(unit: Unit) -> Result<i64, Wrong> {
     }
 }
 
-fn moved(micros: Option<i64>) -> Cell<Instant> {
+pub(super) fn moved(micros: Option<i64>) -> Cell<Instant> {
     checked_instant(micros).map(|micros| Some(Instant(micros)))
 }
 
