@@ -92,6 +92,14 @@ fn a_wheel_is_a_first_run_without_a_compiler() {
     for part in ["venv/bin/clickmill", "venv/share/clickmill/host/pipelines/clicks.toml"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    // Tools that look for licences look there.
+    let script = "from importlib.metadata import metadata, files; print(metadata('clickmill').get_all('License-File'), [str(f) for f in files('clickmill') if '/licenses/' in str(f)])";
+    let told = succeeds(Command::new(&there).args(["-c", script]).env_clear());
+    let wanted = format!(
+        "['LICENSE'] ['clickmill-{}.dist-info/licenses/LICENSE']",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(told.trim(), wanted);
 }
 
 #[test]
@@ -134,6 +142,8 @@ fn packages_have_the_version_and_the_names_of_a_release() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
     let project: toml::Table = read("host/python/pyproject.toml").parse().unwrap();
     assert_eq!(project["project"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    // What builds the wheel takes no file from outside of its folder.
+    assert_eq!(read("host/python/LICENSE"), read("LICENSE"));
     let release = read(".github/workflows/release.yml");
     for crate_folder in ["host/cli", "host/sql"] {
         let manifest: toml::Table = read(&format!("{crate_folder}/Cargo.toml")).parse().unwrap();
