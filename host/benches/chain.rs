@@ -22,15 +22,13 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use clickmill_allocator as _;
 use clickmill_config::{self, BatchLimits, Pipeline};
 use clickmill_core::batch::Batch;
 use clickmill_decode::Decoder;
 use clickmill_generator::{Generator, Kind, Options};
 use clickmill_plugin::{self as sdk, glue, testing};
 use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static RECORDS: LazyLock<u64> = LazyLock::new(|| smoke::of(163_840, 1_600));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));

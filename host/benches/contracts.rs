@@ -13,14 +13,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use clickmill_allocator as _;
 use clickmill_config::Payload;
 use clickmill_core::batch::{Batch, Message};
 use clickmill_decode::messages;
 use clickmill_generator::{Generator, Kind, Options};
 use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static BATCHES: LazyLock<u64> = LazyLock::new(|| smoke::of(40, 2));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(15, 1));

@@ -20,13 +20,11 @@ use std::time::Instant;
 
 use tokio::runtime::Runtime;
 
+use clickmill_allocator as _;
 use clickmill_config::Place;
 use clickmill_core::Micros;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::{Bounds, Parameter, Question};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static ROWS: LazyLock<u64> = LazyLock::new(|| {
     let rows = std::env::var("CLICKMILL_DASHBOARD_ROWS");

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
+use clickmill_allocator as _;
 use clickmill_config::Payload;
 use clickmill_core::batch::Message;
 use clickmill_decode::messages;
@@ -24,9 +25,6 @@ use clickmill_generator::{Generator, Kind, Options};
 use clickmill_sandbox::ChainWorker;
 
 use clicks::{Clicks, KEY, NOW};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static ROWS: LazyLock<usize> = LazyLock::new(|| smoke::of(50 * BATCH, 2 * BATCH));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));

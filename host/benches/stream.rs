@@ -18,6 +18,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clickmill_allocator as _;
 use clickmill_bigquery as bigquery;
 use clickmill_config::{Payload, Pipeline};
 use clickmill_core::batch::Message;
@@ -28,9 +29,6 @@ use clickmill_tables::Projection;
 
 use clicks::{Clicks, NOW};
 use durable::Durable;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(500_000, 5_000));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(7, 1));

@@ -3,12 +3,10 @@
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
+use clickmill_allocator as _;
 use clickmill_core::{panics, terminal};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ABOUT: &str = "clickmill-sql answers the SQL queries of `clickmill`, which starts it by itself. \
 It speaks frames on standard input and output, nothing for people: ask by `clickmill query`.";
