@@ -102,6 +102,8 @@ async fn read(
         drop(stream);
         // Ends when all that was delivered is acknowledged or released.
         leases.spawn(async move { shutdown.shutdown().await });
+        // Over months there are very many.
+        while leases.try_join_next().is_some() {}
         let Some(source) = failed else { break };
         if opened.elapsed() >= LASTED {
             waits = self::waits().build();
