@@ -209,3 +209,12 @@ fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {
     eprintln!("  {}", proposal.run);
     eprintln!("  clickmill dead-letter list");
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_column_is_given_a_name_that_schemas_refuse() {
+        let refused = clickmill_core::schema::RESERVED.map(str::to_ascii_lowercase);
+        assert_eq!(clickmill_infer::RESERVED.map(str::to_owned), refused);
+    }
+}

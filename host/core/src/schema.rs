@@ -18,6 +18,7 @@ use arrow::datatypes::{Fields, Schema, SchemaRef};
 
 use crate::file;
 use crate::path::Path as ColumnPath;
+pub use check::RESERVED;
 pub use column::{Column, Kind, Mode, PolicyTags};
 use error::TABLE_OPTIONS;
 pub use error::{MAX_COLUMNS, SchemaError};

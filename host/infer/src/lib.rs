@@ -20,7 +20,7 @@ mod toml;
 mod value;
 
 pub use form_of_header::is_header;
-pub use names::plain;
+pub use names::{RESERVED, plain};
 pub use rows::Rows;
 pub use toml::quoted;
 pub use value::Value;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-/// Prefixes that BigQuery keeps for itself.
-const RESERVED: [&str; 9] = [
+/// Prefixes that BigQuery keeps for itself, in small letters. A test of the command line holds them to those that
+/// schemas are checked by: this crate uses no other.
+pub const RESERVED: [&str; 9] = [
     "_table_",
     "_file_",
     "_partition",

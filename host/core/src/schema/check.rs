@@ -21,7 +21,7 @@ const OTHERS: [(&str, &str); 5] = [
 ];
 
 /// How no column's name may begin, whatever its capitals.
-const RESERVED: [&str; 9] = [
+pub const RESERVED: [&str; 9] = [
     "_TABLE_",
     "_FILE_",
     "_PARTITION",
