@@ -10,6 +10,7 @@ mod functions;
 mod googlesql;
 mod memory;
 mod nested;
+mod optimizer;
 mod query;
 mod row_filter;
 mod serve;

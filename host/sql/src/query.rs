@@ -16,6 +16,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -25,7 +26,7 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
-use super::{dialect, functions, nested, types};
+use super::{dialect, functions, nested, optimizer, types};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::PUBLISH_TIME;
@@ -328,7 +329,11 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     // It makes no more groups than a LIMIT wants, also where a window function is over all of them.
     config.options_mut().optimizer.enable_topk_aggregation = false;
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_physical_optimizer_rules(optimizer::rules());
+    let context = SessionContext::new_with_state(state.build());
     for function in functions::all() {
         context.register_udf(function);
     }

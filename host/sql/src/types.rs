@@ -3,6 +3,7 @@
 //! query, before it changes anything.
 
 mod frames;
+mod keys;
 mod operators;
 mod subqueries;
 
@@ -24,7 +25,7 @@ use operators::{compared, in_order, is_same};
 
 /// A plan with BigQuery's operators.
 pub(super) fn checked(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    Ok(plan.transform_up_with_subqueries(node)?.data)
+    keys::forgotten(plan.transform_up_with_subqueries(node)?.data)
 }
 
 fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> {
