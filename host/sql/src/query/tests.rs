@@ -9,6 +9,104 @@ use super::*;
 
 const FOOTERS: usize = 1 << 20;
 
+/// A table of whole numbers, in several files.
+async fn numbers(warehouse: &Warehouse, table: &str, columns: &[&str], rows: &[Vec<i64>]) {
+    let name = TableName { dataset: "d".to_owned(), table: table.to_owned() };
+    let column = |name: &&str| format!(r#"{{"name": "{name}", "type": "INTEGER"}}"#);
+    let schema = format!("[{}]", columns.iter().map(column).collect::<Vec<_>>().join(","));
+    let schema = TableSchema::parse(&schema, Path::new("t.json")).unwrap();
+    warehouse.ensure_table(&name, &schema).await.unwrap();
+    for (number, rows) in rows.chunks(rows.len().div_ceil(3)).enumerate() {
+        let column = |at| Int64Array::from_iter_values(rows.iter().map(|row: &Vec<i64>| row[at]));
+        let columns = (0..columns.len()).map(|at| Arc::new(column(at)) as _).collect();
+        let rows = RecordBatch::try_new(schema.arrow(), columns).unwrap();
+        warehouse.enter(&name, &format!("f{number}"), &rows).await.unwrap();
+    }
+}
+
+/// All rows of an answer, as whole numbers.
+fn rows(answer: &Answer) -> Vec<Vec<i64>> {
+    let mut all = Vec::new();
+    for batch in &answer.batches {
+        let columns: Vec<_> =
+            batch.columns().iter().map(|column| column.as_primitive::<Int64Type>()).collect();
+        let row = |row| columns.iter().map(|column| column.value(row)).collect();
+        all.extend((0..batch.num_rows()).map(row));
+    }
+    all
+}
+
+/// Columns of both sides have the same names, and answers are held against loops over the rows.
+#[tokio::test]
+async fn joins_answer_as_loops_do_whatever_columns_are_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = folder.path().to_str().unwrap();
+    let warehouse = Warehouse::open(uri).unwrap();
+    let sorted = |mut rows: Vec<Vec<i64>>| {
+        rows.sort();
+        rows
+    };
+    let of = |id: i64, by: i64| vec![id, (id * by) % 7, (id * id + by) % 5, id % 3];
+    let x: Vec<Vec<i64>> = (1..=60).map(|id| of(id, 3)).collect();
+    let y: Vec<Vec<i64>> = (1..=25).map(|id| of(id, 4)).collect();
+    numbers(&warehouse, "x", &["id", "a", "b", "s"], &x).await;
+    numbers(&warehouse, "y", &["id", "a", "b", "s"], &y).await;
+    let queries = Queries::open(uri, Arc::new(UnboundedMemoryPool::default()), FOOTERS).unwrap();
+    let ask = async |sql: &str| {
+        let answer = queries.query(sql, &[], Bounds::NONE).await;
+        rows(&answer.unwrap_or_else(|error| panic!("{sql}: {error}")))
+    };
+    let ys = &y;
+    let sides = || y.iter().flat_map(|y| x.iter().map(move |x| (x, y)));
+    let three = sides().filter(|(x, y)| x[1] == y[2]).flat_map(|(x, y)| {
+        let thirds = ys.iter().filter(|q| q[2] == x[2] && q[3] == x[3] && q[0] < 3);
+        thirds.map(|_| vec![x[0], x[1], y[2]])
+    });
+    let three = sorted(three.collect());
+    let sql = "SELECT x.id, x.a AS xa, y.b AS yb FROM d.x AS x JOIN d.y AS y ON x.a = y.b \
+               JOIN d.y AS q ON q.b = x.b AND q.s = x.s WHERE q.id < 3";
+    for order in ["", " ORDER BY x.a", " ORDER BY yb"] {
+        assert_eq!(sorted(ask(&format!("{sql}{order}")).await), three, "{order}");
+    }
+    let both = sides().filter(|(x, y)| x[2] == y[1] && y[1] > x[1] && y[3] < 1);
+    let both = sorted(both.map(|(x, y)| vec![x[0], y[0], x[1], y[1]]).collect());
+    let alone = ys.iter().filter(|y| x.iter().all(|x| x[2] != y[1]));
+    let alone = sorted(alone.map(|y| vec![y[0]]).collect());
+    for join in ["RIGHT", "FULL"] {
+        let from = format!("FROM d.x AS x {join} JOIN d.y AS y ON x.b = y.a");
+        let sql = format!(
+            "SELECT x.id AS xi, y.id AS yi, x.a AS xa, y.a AS ya {from} WHERE y.s < 1 AND y.a > x.a"
+        );
+        assert_eq!(sorted(ask(&sql).await), both, "{join}");
+        assert_eq!(sorted(ask(&format!("SELECT y.id {from} WHERE x.a IS NULL")).await), alone);
+    }
+    // Columns of ORDER BY behind the key of a group that is joined, or whose array becomes rows.
+    for sql in [
+        "WITH f AS (SELECT a, MIN(b) AS least FROM d.y GROUP BY a) \
+         SELECT f.a, x.b, COUNT(*) AS n FROM d.x AS x JOIN f ON x.a = f.a GROUP BY 1, 2 ORDER BY 1, 2",
+        "WITH f AS (SELECT DISTINCT a FROM d.y) \
+         SELECT DISTINCT f.a, x.b FROM d.x AS x JOIN f ON x.a = f.a ORDER BY 1, 2",
+        "WITH f AS (SELECT a, ARRAY_AGG(id ORDER BY b DESC) AS ids FROM d.x GROUP BY a) \
+         SELECT f.a, id FROM f, UNNEST(f.ids) AS id ORDER BY f.a, id",
+    ] {
+        let answer = ask(sql).await;
+        assert!(answer.len() > 10 && answer.is_sorted(), "{sql}: {answer:?}");
+    }
+    // Groups of groups that are joined.
+    let sql = "WITH f AS (SELECT a, MIN(b) AS least FROM d.y GROUP BY a), \
+               g AS (SELECT f.a AS a, x.b AS b, COUNT(*) AS n FROM d.x AS x JOIN f ON x.a = f.a GROUP BY 1, 2) \
+               SELECT a, b, COUNT(*) AS n FROM g GROUP BY a, b";
+    assert!(ask(sql).await.iter().all(|row| row[2] == 1));
+    // What SELECT computes is not computed of rows that WHERE leaves out.
+    for sql in [
+        "SELECT id, DIV(b, a) AS r FROM d.x WHERE id = 1",
+        "SELECT a, DIV(b, a) AS r FROM d.x WHERE a > 0 AND s > 0",
+        "SELECT n, DIV(1, n - 1) AS r FROM (SELECT a, COUNT(*) AS n FROM d.x GROUP BY a) WHERE n > 1",
+    ] {
+        ask(sql).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_footer_says_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
