@@ -28,6 +28,9 @@ pub(crate) struct Node {
     pub lists: u64,
     pub elements: Option<Box<Node>>,
     pub null_elements: u64,
+    /// Values behind which their object has the same key once more, so that they count no longer: only what is kept
+    /// as it is spelled has them.
+    earlier: Option<Box<Node>>,
 }
 
 /// The scalars of a place.
@@ -96,9 +99,14 @@ impl Node {
             }
             Value::Object(members) => {
                 self.objects += 1;
+                let last: HashMap<&str, usize> =
+                    members.iter().enumerate().map(|(at, (key, _))| (key.as_str(), at)).collect();
                 for (at, (key, value)) in members.iter().enumerate() {
-                    if let Some(field) = self.field(key, at) {
-                        field.add(value);
+                    let is_last = last.get(key.as_str()) == Some(&at);
+                    match self.field(key, at) {
+                        Some(field) if is_last => field.add(value),
+                        Some(field) => field.earlier.get_or_insert_default().add(value),
+                        None => {}
                     }
                 }
             }
@@ -140,7 +148,7 @@ impl Node {
         };
         self.has_personal_keys()
             || self.fields.iter().any(of_field)
-            || self.elements.as_ref().is_some_and(|elements| elements.names_personal(path))
+            || self.held().any(|held| held.names_personal(path))
     }
 
     /// Whether something in it looks personal, by value or by the names of keys.
@@ -152,7 +160,12 @@ impl Node {
         !self.scalars.looks.is_empty()
             || self.has_personal_keys()
             || self.fields.iter().any(of_field)
-            || self.elements.as_ref().is_some_and(|elements| elements.holds_personal(path))
+            || self.held().any(|held| held.holds_personal(path))
+    }
+
+    /// What else is in it under the same name.
+    fn held(&self) -> impl Iterator<Item = &Node> {
+        [&self.elements, &self.earlier].into_iter().flatten().map(Box::as_ref)
     }
 }
 

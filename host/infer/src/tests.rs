@@ -239,6 +239,24 @@ fn keys_that_are_values_of_persons_name_no_columns_and_are_removed() {
 }
 
 #[test]
+fn a_key_that_an_object_has_twice_is_counted_once() {
+    let counted = pipeline(&json(&[r#"{"a": 1, "a": 2, "l": [1], "l": [2, 3]}"#; 100]));
+    assert!(counted.contains("duplicates = \"last\""), "{counted}");
+    assert!(counted.contains("# in all 100") && !counted.contains("in 200"), "{counted}");
+    assert!(counted.contains(r#"{ name = "l", type = "int64", repeated = true }"#), "{counted}");
+    // The last is the one that counts, as a null too.
+    let counted = pipeline(&json(&[r#"{"a": "x", "a": 2, "b": 1, "b": null, "c": 1}"#; 3]));
+    assert!(counted.contains(r#"{ name = "a", type = "int64" }"#), "{counted}");
+    assert!(counted.contains("# empty in all 3"), "{counted}");
+    // What is kept as it is spelled has all of them.
+    let kept = pipeline(&json(&[r#"{"m": [1, {"x": "ada@example.com", "x": 1}], "id": 1}"#; 3]));
+    assert!(kept.lines().any(|line| line.starts_with("m = { clean")), "{kept}");
+    let kept =
+        pipeline(&json(&[r#"{"m": [1, {"by": {"ada@example.com": 1}, "by": 1}], "id": 1}"#; 3]));
+    assert!(kept.lines().any(|line| line == "m = \"remove\""), "{kept}");
+}
+
+#[test]
 fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
     for (records, wanted) in [
         (json(&["1", "2"]), "no record is a JSON object"),
