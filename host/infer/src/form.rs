@@ -239,14 +239,64 @@ fn moment(text: &str) -> Option<Form> {
     }
 }
 
+/// The parts of a date of some countries, its year last.
+fn local_date(text: &str) -> Option<[&str; 3]> {
+    let parts: Vec<&str> = text.split([' ', 'T']).next()?.split(['/', '.', '-']).collect();
+    let [first, second, year] = parts[..] else { return None };
+    let is_date = [first, second].iter().all(|part| part.len() <= 2 && is_digits(part))
+        && matches!(year.len(), 2 | 4)
+        && is_digits(year);
+    is_date.then_some([first, second, year])
+}
+
+/// How dates of some countries are written, as far as they show it.
+#[derive(Debug, Default)]
+pub(crate) struct LocalDates {
+    /// What stands between the parts of the first, and how many digits its year has.
+    written: Option<(char, usize)>,
+    has_day_first: bool,
+    has_month_first: bool,
+}
+
+impl LocalDates {
+    pub(crate) fn add(&mut self, text: &str) {
+        const MONTHS: u32 = 12;
+        const DAYS: u32 = 31;
+        let Some(parts) = local_date(text) else { return };
+        let Some(separator) = text.chars().find(|c| !c.is_ascii_digit()) else { return };
+        self.written.get_or_insert((separator, parts[2].len()));
+        let [first, second, year] = parts.map(|part| part.parse::<u32>().unwrap_or_default());
+        // `26/12/31` may have its year first, but for the points of those who begin with the day.
+        let is_year_last = year > DAYS || separator == '.';
+        self.has_day_first |=
+            (MONTHS + 1..=DAYS).contains(&first) && second <= MONTHS && is_year_last;
+        self.has_month_first |= (MONTHS + 1..=DAYS).contains(&second) && first <= MONTHS;
+    }
+
+    /// Why they are no dates of a table, with a date that nobody gave, written as they are.
+    pub(crate) fn why(&self) -> String {
+        let (separator, digits) = self.written.unwrap_or(('/', 4));
+        let year = &"2026"[4 - digits..];
+        let date =
+            |first: &str, second: &str| format!("`{first}{separator}{second}{separator}{year}`");
+        match (self.has_day_first, self.has_month_first) {
+            (true, false) => format!("such as {}, whose day comes first", date("31", "12")),
+            (false, true) => format!("such as {}, whose month comes first", date("12", "31")),
+            (true, true) => format!(
+                "such as {}, some with the day first and some with the month",
+                date("31", "12")
+            ),
+            (false, false) => {
+                let parts = if digits == 4 { "day from month" } else { "day, month and year" };
+                format!("such as {}, of which nobody can tell {parts}", date("03", "04"))
+            }
+        }
+    }
+}
+
 /// What is a date or a number to people of some countries.
 fn local(text: &str) -> Option<Form> {
-    let parts: Vec<&str> = text.split([' ', 'T']).next()?.split(['/', '.', '-']).collect();
-    if let [first, second, year] = parts[..]
-        && [first, second].iter().all(|part| part.len() <= 2 && is_digits(part))
-        && matches!(year.len(), 2 | 4)
-        && is_digits(year)
-    {
+    if local_date(text).is_some() {
         return Some(Form::LocalDate);
     }
     let unsigned = text.trim_start_matches('-');

@@ -65,6 +65,8 @@ pub(crate) struct Decided {
     pub nothing_is_null: bool,
 }
 
+/// Why numbers are dates.
+const COMPACT: &str = "days as eight digits";
 /// More digits than that a float does not keep.
 pub(crate) const FLOAT_DIGITS: usize = 15;
 
@@ -101,6 +103,8 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
         }
     } else if all(&[Form::Date]) {
         (Kind::Date, String::new())
+    } else if all(&[Form::Text]) && seen.compact_texts == count && has_date(name) {
+        (Kind::Date, COMPACT.to_owned())
     } else if all(&[Form::Time]) {
         (Kind::Time, String::new())
     } else if all(&[Form::Date, Form::Datetime]) {
@@ -121,7 +125,10 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
             counted(Form::Zeros, "with zeros in front, which a number would lose"),
             counted(
                 Form::LocalDate,
-                "such as `31/12/2026`, of which nobody can tell day from month: DATE(CAST(SUBSTR(…) AS INT64), …) in a query reads them",
+                &format!(
+                    "{}, and only dates whose year comes first are read: DATE(CAST(REGEXP_EXTRACT(…) AS INT64), …) in a query reads them",
+                    seen.local_dates.why()
+                ),
             ),
             counted(
                 Form::NamedZone,
@@ -206,7 +213,7 @@ fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
             let cut = if least >= 1e18 { ": nanoseconds, cut to microseconds" } else { "" };
             (Kind::Timestamp, format!("seconds, or parts of them, since 1970{cut}"))
         } else if seen.compact_dates == seen.of(Form::Integer) && has_date(name) {
-            (Kind::Date, "days as eight digits".to_owned())
+            (Kind::Date, COMPACT.to_owned())
         } else {
             (Kind::Integer, String::new())
         });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::form::{self, Form};
+use crate::form::{self, Form, LocalDates};
 use crate::personal::{self, Look, Treatment};
 use crate::rows::{MAX_COLUMNS, Rows};
 use crate::value::Value;
@@ -46,6 +46,10 @@ pub(crate) struct Seen {
     pub most_digits: usize,
     /// How many are days as eight digits.
     pub compact_dates: u64,
+    /// And how many are so as texts of JSON.
+    pub compact_texts: u64,
+    /// How dates are written of which day or month comes first.
+    pub local_dates: LocalDates,
     /// Fields that may have a point between thousands.
     pub grouped: u64,
     /// Fields that are whole numbers which those who group by thousands write without a point.
@@ -172,6 +176,9 @@ impl Node {
 impl Seen {
     fn add_json(&mut self, kind: usize, text: &str) {
         self.json[kind] += 1;
+        // `parse` takes no spaces off a text of JSON.
+        let is_trimmed = text.trim_ascii().len() == text.len();
+        self.compact_texts += u64::from(kind == 2 && form::is_compact_date(text));
         let form = match (kind, form::form(text)) {
             // A text that looks like a number is one that its writer calls a text.
             (
@@ -182,7 +189,7 @@ impl Seen {
                 | Form::NamedZone
                 | Form::Time
                 | Form::LocalDate),
-            ) => form,
+            ) if is_trimmed => form,
             (2, _) => Form::Text,
             // `1E400` is a number of JSON that nothing takes.
             (_, form) => form,
@@ -214,6 +221,7 @@ impl Seen {
                     self.years = Some((least.min(year), most.max(year)));
                 }
             }
+            Form::LocalDate => self.local_dates.add(trimmed),
             _ => {}
         }
         let chars = text.chars().count();

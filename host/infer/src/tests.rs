@@ -24,6 +24,11 @@ fn json(texts: &[&str]) -> Records {
     Records::Json(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
+/// The same record so many times.
+fn many(text: &str, times: usize) -> Records {
+    Records::Json(vec![text.to_owned(); times])
+}
+
 fn csv(names: Vec<String>, all: &[Vec<String>]) -> Records {
     let mut rows = Rows::new(names.len());
     all.iter().for_each(|row| rows.push(row.iter().map(String::as_str)));
@@ -254,6 +259,52 @@ fn a_key_that_an_object_has_twice_is_counted_once() {
     let kept =
         pipeline(&json(&[r#"{"m": [1, {"by": {"ada@example.com": 1}, "by": 1}], "id": 1}"#; 3]));
     assert!(kept.lines().any(|line| line == "m = \"remove\""), "{kept}");
+}
+
+#[test]
+fn eight_digits_are_a_date_in_json_too_where_the_name_says_so() {
+    for (name, value, kind) in [
+        ("event_date", r#""20240101""#, "date"),
+        ("event_date", "20240101", "date"),
+        ("event_date", r#""20241301""#, "text"),
+        // `parse` takes no spaces off.
+        ("event_date", r#"" 20240101""#, "text"),
+        ("event_date", r#"" 2024-01-01""#, "text"),
+        ("event_code", r#""20240101""#, "text"),
+    ] {
+        let pipeline = pipeline(&many(&format!("{{\"{name}\": {value}}}"), 3));
+        let column = format!("{{ name = \"{name}\", type = \"{kind}\" }}");
+        assert!(pipeline.contains(&column), "{column}: {value}: {pipeline}");
+    }
+    let mixed = pipeline(&json(&[r#"{"event_date": "20240101"}"#, r#"{"event_date": "soon"}"#]));
+    assert!(mixed.contains(r#"{ name = "event_date", type = "text" }"#), "{mixed}");
+}
+
+#[test]
+fn why_dates_of_a_country_are_text_is_told_as_it_is() {
+    for (values, wanted) in [
+        (["28.04.2024", "01.05.2024"], "2 such as `31.12.2026`, whose day comes first"),
+        (["2/28/24", "1/5/24"], "2 such as `12/31/26`, whose month comes first"),
+        (
+            ["03-04-2024", "3-5-2024"],
+            "2 such as `03-04-2026`, of which nobody can tell day from month",
+        ),
+        (
+            ["28/04/24", "01/05/24"],
+            "2 such as `03/04/26`, of which nobody can tell day, month and year",
+        ),
+        (["28.04.24", "01.05.24"], "2 such as `31.12.26`, whose day comes first"),
+        (
+            ["28/04/2024", "04/28/2024"],
+            "2 such as `31/12/2026`, some with the day first and some with the month",
+        ),
+    ] {
+        for name in ["seen", "birthday"] {
+            let told = pipeline_of_column(name, &values);
+            assert!(told.contains(wanted), "{wanted}: {told}");
+            assert!(name == "seen" || !told.contains(values[0]), "{told}");
+        }
+    }
 }
 
 #[test]
