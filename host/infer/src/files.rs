@@ -63,7 +63,9 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
     let personal = masked.iter().map(|masked| {
         format!("{}: {} ({})", comment(masked.path), masked.treatment.word(), masked.why)
     });
-    let personal: Vec<String> = personal.collect();
+    let unknown =
+        unknown(shape).map(|why| format!("{UNKNOWN}: {} ({why})", Treatment::Remove.word()));
+    let personal: Vec<String> = personal.chain(unknown).collect();
     let readme = readme(shape, about, &personal, &run);
     let files = vec![
         ("pipeline.toml".to_owned(), pipeline),
@@ -73,6 +75,22 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
     ];
     let (records, columns) = (shape.records, leaves.len());
     Ok(Proposal { files, records, columns, personal, run })
+}
+
+/// Why nothing of what no column takes may be in the table, if so.
+fn unknown(shape: &Shape<'_>) -> Option<String> {
+    let (keys, have) = match shape.personal_keys {
+        0 => return None,
+        1 => ("1 key".to_owned(), "has"),
+        keys => (format!("{keys} keys"), "have"),
+    };
+    let mut why = format!(
+        "{keys} of the data {have} something personal in them, such as an e-mail address: they name no columns, and `clean` leaves keys as they are"
+    );
+    if shape.is_csv {
+        why.push_str("; with other names in the header they are columns");
+    }
+    Some(why)
 }
 
 /// A column that is masked.
@@ -165,8 +183,13 @@ fn pipeline(
         text.comment(masked.why);
         text.line(&format!("{} = {}", key(masked.path), masked.setting));
     }
-    text.comment("Nobody has looked at what comes here.");
-    text.line(&format!("{UNKNOWN} = {ALL_KINDS}"));
+    if let Some(why) = unknown(shape) {
+        text.comment(&why);
+        text.line(&format!("{UNKNOWN} = \"{}\"", Treatment::Remove.word()));
+    } else {
+        text.comment("Nobody has looked at what comes here.");
+        text.line(&format!("{UNKNOWN} = {ALL_KINDS}"));
+    }
     stage(&mut text, "validate", about, rules.reads.iter().map(String::as_str), [].into_iter());
     limits(&mut text, shape, about, about.largest * FUEL_PER_BYTE, &[]);
     text.line("\n[plugin.config]\nrules = [");
@@ -238,7 +261,11 @@ fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
     limits(text, shape, about, about.largest * FUEL_PER_BYTE, &[]);
     text.line("\n[plugin.config]");
     text.line(&format!("format = \"{}\"", if shape.is_csv { "csv" } else { "json" }));
-    text.comment(&format!("What no column takes is kept in the column `{UNKNOWN}`, so that nothing is lost when more comes."));
+    if shape.personal_keys > 0 {
+        text.comment(&format!("What no column takes goes into the column `{UNKNOWN}`, which `mask` empties, for the reason that stands there."));
+    } else {
+        text.comment(&format!("What no column takes is kept in the column `{UNKNOWN}`, so that nothing is lost when more comes."));
+    }
     text.line("unknown = \"keep\"");
     if shape.repeats_keys {
         text.comment("Some objects have a key twice.");
@@ -312,9 +339,17 @@ fn seen(column: &Column<'_>) -> String {
 
 fn schema(shape: &Shape<'_>, about: &About) -> String {
     let columns = shape.columns.iter().map(|column| in_table(column, 1));
-    let unknown = json!("Keys and columns that no other takes, as a JSON object, cleaned");
+    let what = "Keys and columns that no other takes, as a JSON object";
+    let (what, tags) = match unknown(shape) {
+        Some(why) => (
+            format!("{what}; masked ({}), since {why}", Treatment::Remove.word()),
+            tags(Treatment::Remove),
+        ),
+        None => (format!("{what}, cleaned"), String::new()),
+    };
     let unknown = format!(
-        "  {{\"name\": \"{UNKNOWN}\", \"type\": \"STRING\", \"mode\": \"NULLABLE\", \"description\": {unknown}}}"
+        "  {{\"name\": \"{UNKNOWN}\", \"type\": \"STRING\", \"mode\": \"NULLABLE\", \"description\": {}{tags}}}",
+        json!(what)
     );
     let filled_in = about.filled_in.iter().map(|(name, kind, what)| {
         let mode = if matches!(*name, "source" | "plugin_set" | "ingested_at") { "REQUIRED" } else { "NULLABLE" };
@@ -324,20 +359,25 @@ fn schema(shape: &Shape<'_>, about: &About) -> String {
     format!("[\n{}\n]\n", all.join(",\n"))
 }
 
+/// The policy tags of a column that is masked, behind what else its schema says.
+fn tags(treatment: Treatment) -> String {
+    treatment.tag().map_or_else(String::new, |tag| {
+        let tag = format!(
+            "projects/${{PROJECT}}/locations/${{LOCATION}}/taxonomies/${{TAXONOMY}}/policyTags/{tag}"
+        );
+        format!(", \"policyTags\": {{\"names\": [{}]}}", json!(tag))
+    })
+}
+
 /// A column as BigQuery's schemas have it.
 fn in_table(column: &Column<'_>, depth: usize) -> String {
     let indent = "  ".repeat(depth);
     let mode = if column.is_list { "REPEATED" } else { "NULLABLE" };
     let mut description = format!("`{}` of the data", comment(column.key));
-    let mut tags = String::new();
+    let mut tags_of_it = String::new();
     if let Some((treatment, why)) = &column.treatment {
         description = format!("{description}; masked ({}), since {why}", treatment.word());
-        if let Some(tag) = treatment.tag() {
-            let tag = format!(
-                "projects/${{PROJECT}}/locations/${{LOCATION}}/taxonomies/${{TAXONOMY}}/policyTags/{tag}"
-            );
-            tags = format!(", \"policyTags\": {{\"names\": [{}]}}", json!(tag));
-        }
+        tags_of_it = tags(*treatment);
     }
     let description: String = description.chars().take(1000).collect();
     let fields = if column.fields.is_empty() {
@@ -347,7 +387,7 @@ fn in_table(column: &Column<'_>, depth: usize) -> String {
         format!(", \"fields\": [\n{}\n{indent}]", fields.collect::<Vec<_>>().join(",\n"))
     };
     format!(
-        "{indent}{{\"name\": {}, \"type\": \"{}\", \"mode\": \"{mode}\", \"description\": {}{tags}{fields}}}",
+        "{indent}{{\"name\": {}, \"type\": \"{}\", \"mode\": \"{mode}\", \"description\": {}{tags_of_it}{fields}}}",
         json!(column.name),
         column.kind.in_table(),
         json!(description),

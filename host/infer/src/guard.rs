@@ -18,7 +18,7 @@ const IDENTIFIER_CHARS: usize = 64;
 
 /// Records that were looked at.
 pub(crate) enum Sample<'a> {
-    /// Rows of delimited text, whose fields are in the order of the columns.
+    /// Rows of delimited text.
     Rows(&'a Rows),
     /// Records, each with the number of its message, and what is around them in their messages.
     Messages { rows: &'a [(usize, &'a Value)], arounds: &'a [Value] },
@@ -32,11 +32,11 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// The texts of a row in a leaf, which is the `at`th.
-    fn texts(&self, row: usize, at: usize, leaf: &Leaf<'_>) -> Vec<&'a str> {
+    /// The texts of a row in a leaf.
+    fn texts(&self, row: usize, leaf: &Leaf<'_>) -> Vec<&'a str> {
         let mut texts = Vec::new();
         match self {
-            Self::Rows(rows) => texts.push(rows.field(row, at)),
+            Self::Rows(rows) => texts.push(rows.field(row, leaf.at)),
             Self::Messages { rows, arounds } => {
                 let (message, row) = rows[row];
                 let from = if leaf.is_around { arounds.get(message) } else { Some(row) };
@@ -49,6 +49,8 @@ impl<'a> Sample<'a> {
 
 /// A column without fields: the keys that lead to its values.
 struct Leaf<'a> {
+    /// Which of the fields of a row has it.
+    at: usize,
     keys: Vec<&'a str>,
     is_around: bool,
     path: String,
@@ -109,6 +111,7 @@ fn collect<'a>(
     let is_text = matches!(column.kind, Kind::Text | Kind::Json);
     let is_cleaned = matches!(column.treatment, Some((Treatment::Clean, _)));
     to.push(Leaf {
+        at: column.at,
         keys,
         is_around,
         path,
@@ -147,7 +150,7 @@ fn collisions(leaves: &[Leaf<'_>], sample: &Sample<'_>) -> Vec<Collision> {
     let rows = rows.clamp(LEAST_ROWS, MAX_ROWS);
     for row in 0..rows.min(sample.len()) {
         let texts = |at: usize| -> Vec<String> {
-            let texts = sample.texts(row, at, &leaves[at]);
+            let texts = sample.texts(row, &leaves[at]);
             texts.into_iter().map(str::to_ascii_lowercase).collect()
         };
         let raw: Vec<(usize, Vec<String>)> = sensitive.iter().map(|at| (*at, texts(*at))).collect();

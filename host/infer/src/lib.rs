@@ -140,6 +140,17 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
         column.is_around = true;
         found.push(column);
     }
+    let personal_keys = root.personal_keys() + around.personal_keys();
+    if found.is_empty() && personal_keys > 0 {
+        let instead = if is_csv {
+            "give its columns other names in the header"
+        } else {
+            "`jq -c 'to_entries[]' FILE` makes a record of each, with its `key` and its `value`"
+        };
+        return Err(format!(
+            "all its keys have something personal in them, such as an e-mail address, and so name no columns: {instead}"
+        ));
+    }
     if found.is_empty() {
         return Err("no record has a key, and keys name the columns".to_owned());
     }
@@ -155,6 +166,7 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
             messages.iter().map(|message| events.of(message).len()).max().unwrap_or(1)
         }),
         repeats_keys: messages.iter().any(Value::repeats_a_key),
+        personal_keys,
         is_csv,
         records: match records {
             Records::Csv { rows, .. } => rows.len() as u64,
@@ -170,6 +182,8 @@ struct Shape<'a> {
     explode: Option<&'a str>,
     most_events: usize,
     repeats_keys: bool,
+    /// How many keys of the records name no columns, since something personal is in them.
+    personal_keys: usize,
     is_csv: bool,
     records: u64,
 }

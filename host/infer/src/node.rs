@@ -25,6 +25,8 @@ pub(crate) struct Node {
     /// Where in `fields` each key is.
     places: HashMap<String, usize>,
     pub has_too_many_keys: bool,
+    /// Whether one of those that are too many is personal.
+    has_personal_key_beyond: bool,
     pub lists: u64,
     pub elements: Option<Box<Node>>,
     pub null_elements: u64,
@@ -73,7 +75,14 @@ impl Node {
         for (column, (_, field)) in fields.iter_mut().enumerate() {
             (0..rows.len()).for_each(|row| field.add_field(rows.field(row, column)));
         }
-        Self { values: count, objects: count, fields, ..Self::default() }
+        let beyond = names.iter().skip(rows.columns());
+        Self {
+            values: count,
+            objects: count,
+            fields,
+            has_personal_key_beyond: beyond.into_iter().any(|name| personal::is_in_key(name)),
+            ..Self::default()
+        }
     }
 
     /// A field of delimited text: what it means its spelling tells. An empty one is nothing.
@@ -125,6 +134,7 @@ impl Node {
         };
         if found.is_none() && self.fields.len() >= MAX_KEYS {
             self.has_too_many_keys = true;
+            self.has_personal_key_beyond |= personal::is_in_key(key);
             return None;
         }
         let at = found.unwrap_or_else(|| {
@@ -138,8 +148,14 @@ impl Node {
 
     /// Whether keys of its objects are values of persons, and no names of fields: counts by e-mail address, say.
     pub(crate) fn has_personal_keys(&self) -> bool {
-        let is_personal = |key: &str| personal::look(key).is_some_and(|look| look != Look::Prose);
-        self.fields.iter().any(|(key, _)| is_personal(key))
+        let is_url = |key: &str| personal::look(key) == Some(Look::Url);
+        self.personal_keys() > 0 || self.fields.iter().any(|(key, _)| is_url(key))
+    }
+
+    /// How many keys have something personal in them; of those beyond the thousandth one stands for all.
+    pub(crate) fn personal_keys(&self) -> usize {
+        let personal = self.fields.iter().filter(|(key, _)| personal::is_in_key(key));
+        personal.count() + usize::from(self.has_personal_key_beyond)
     }
 
     /// Whether something in it is personal that is told by no value: by the name of its key, or as a key.

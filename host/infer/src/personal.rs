@@ -63,6 +63,39 @@ pub(crate) fn look(text: &str) -> Option<Look> {
     }
 }
 
+/// Whether a key has something of a person's in it, so that it is no name: `ada@example.com`, as where visits are
+/// counted by address, or `visits of ada@example.com`. Who reads it as a name writes it into files.
+pub(crate) fn is_in_key(key: &str) -> bool {
+    const BETWEEN: &[char] = &[' ', '_', '/', '|', ',', ';', '(', ')', '[', ']', '\'', '"'];
+    let holds = |text: &str| match look(text) {
+        None | Some(Look::Prose) => false,
+        // Those of vocabularies are names: `https://schema.org/name`.
+        Some(Look::Url) => text.contains(['?', '@']),
+        Some(_) => true,
+    };
+    holds(key) || key.split(BETWEEN).any(holds) || has_address(key) || has_number_after_plus(key)
+}
+
+/// Whether something before an `@` and a host behind it stand in a text, whatever is around them.
+fn has_address(text: &str) -> bool {
+    text.match_indices('@').any(|(at, _)| {
+        let is_of_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+        let host = &text[at + 1..];
+        let host = &host[..host.find(|c| !is_of_host(c)).unwrap_or(host.len())];
+        text[..at].ends_with(|c: char| c.is_alphanumeric())
+            && host.trim_matches(['.', '-']).contains('.')
+    })
+}
+
+/// Whether a number of a phone with its country stands in a text.
+fn has_number_after_plus(text: &str) -> bool {
+    text.split('+').skip(1).any(|rest| {
+        let number =
+            rest.bytes().take_while(|byte| byte.is_ascii_digit() || b" -().".contains(byte));
+        (8..=15).contains(&number.filter(u8::is_ascii_digit).count())
+    })
+}
+
 fn is_url(text: &str) -> bool {
     let is =
         |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));

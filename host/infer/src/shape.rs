@@ -15,6 +15,8 @@ pub(crate) struct Column<'a> {
     pub name: String,
     /// Its key in the data.
     pub key: &'a str,
+    /// Which of the keys beside it that is.
+    pub at: usize,
     pub kind: Kind,
     pub is_list: bool,
     pub fields: Vec<Column<'a>>,
@@ -56,15 +58,19 @@ pub(crate) fn columns<'a>(
         let is_named = words.iter().any(|word| matches!(word.as_str(), "email" | "phone" | "mail"));
         is_named || field.scalars.share(Look::Email) > 0.5
     });
-    // Of records, what no column can be of is kept with what is unknown.
+    // What no column can be of is kept with what is unknown. Objects with personal keys are no records, and the
+    // whole, which is one, has columns of its other keys.
     let fields = node.fields.iter().enumerate();
     let fields = fields.filter(|(_, (key, _))| {
-        is_text || !key.is_empty() && !key.contains('\\') && (path.is_empty() || !key.contains('.'))
+        let is_key = is_text
+            || !key.is_empty() && !key.contains('\\') && (path.is_empty() || !key.contains('.'));
+        is_key && !personal::is_in_key(key)
     });
     let made = fields.map(|(at, (key, field))| {
         let path = [path, &[key.as_str()]].concat();
         let name = names.give(key, at);
-        column(name, key, field, node.objects, &path, has_contacts)
+        let made = column(name, key, field, node.objects, &path, has_contacts);
+        Column { at, ..made }
     });
     made.collect()
 }
@@ -87,6 +93,7 @@ fn column<'a>(
     let mut column = Column {
         name,
         key,
+        at: 0,
         kind: Kind::Json,
         is_list,
         fields: Vec::new(),
