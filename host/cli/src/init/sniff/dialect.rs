@@ -151,7 +151,8 @@ fn lost(text: &str) -> Option<String> {
 }
 
 /// Where lines end that stand before the records, if there are any: behind them the text is of several columns, and
-/// with them of one; or of as many as Excel is told by `sep=;`.
+/// with them of one; or of as many as Excel is told by `sep=;`; or they end in empty fields, before a header that
+/// does not.
 fn preamble(text: &str, best: Option<&Tried>) -> Option<usize> {
     const MOST_LINE_ENDS: usize = 24;
     const TOLD_BY_LINES: usize = 200;
@@ -161,10 +162,31 @@ fn preamble(text: &str, best: Option<&Tried>) -> Option<usize> {
     if first.chars().count() <= 5 && first.get(..4).is_some_and(names_delimiter) {
         return Some(line.len());
     }
-    best.filter(|best| best.columns == 1)?;
+    let best = best?;
+    let is_padded = |row: &Vec<String>| row.last().is_some_and(String::is_empty);
+    let begins_padded = best.columns > 1 && best.rows.first().is_some_and(is_padded);
+    if best.columns != 1 && !begins_padded {
+        return None;
+    }
     let told_by = text.match_indices(LINE_ENDS).nth(MOST_LINE_ENDS + TOLD_BY_LINES);
     let text = &text[..told_by.map_or(text.len(), |(at, _)| at + 1)];
     let mut ends = text.match_indices(LINE_ENDS).take(MOST_LINE_ENDS).map(|(end, _)| end);
+    if begins_padded {
+        // Spreadsheets put as many delimiters behind a title as into all other lines.
+        return ends.find(|end| {
+            let (before, rest) = text.split_at(end + 1);
+            let tried = |text: &str| tried(text, best.dialect);
+            let rest = tried(rest);
+            let is_header = rest.rows.split_first().is_some_and(|(first, others)| {
+                !is_padded(first) && others.len() > 1 && is_header(first, others)
+            });
+            let is_table = rest.columns == best.columns && rest.good() >= GOOD;
+            is_table
+                && is_header
+                && rest.names_numbers()
+                && tried(before).rows.iter().all(is_padded)
+        });
+    }
     ends.find(|end| {
         let (before, rest) = text.split_at(end + 1);
         let is_comment = |line: &str| line.is_empty() || line.starts_with('#');

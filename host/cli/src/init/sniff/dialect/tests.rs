@@ -53,6 +53,11 @@ fn lines_before_the_records_are_told_from_records() {
         (b"# GA4 - Shop\n# 20260101-20260131\n\nPage,Views\n/,100\n/a,20\n", REFUSED),
         (b"#Version: 1.0\n#Fields: date time\n2026-01-05\t10:00\n2026-01-06\t11:00\n", REFUSED),
         (b"Campaigns\n\"January 1, 2026\"\nName,Clicks,Cost\na,1,2\nb,3,4\n", REFUSED),
+        (b"Sales report,,\nid,val,x\n1,1,z\n2,2,z\n3,3,z\n", REFUSED),
+        (b"Report;Sales;\r\n;;\r\nid;val;x\r\n1;1;z\r\n2;2;z\r\n3;3;z\r\n", REFUSED),
+        (b"Sales report,\nid,val\n1,1\n2,2\n3,3\n", REFUSED),
+        (b"id,val,\n1,1,\n2,2,x\n3,3,y\n", r#"csv = { delimiter = "," }"#),
+        (b"a,,\nb,1,x\nc,2,y\nd,3,z\n", r#"csv = { delimiter = ",", header = false }"#),
         (b"#id\tname\n1\ta\n2\tb\n", "csv = { delimiter = \"\\t\" }"),
         (b"#tag\n#red\n#blue\n", r#"csv = { delimiter = "," }"#),
         (b"address\nA 1, Bonn, DE\nB 2, Ulm, DE\n", r#"csv = { delimiter = ";" }"#),
@@ -70,6 +75,8 @@ fn the_lines_before_the_header_are_taken_off_and_not_the_header() {
         (b"\"sep=,\"\nid,a,b\n1,2,3\n", 2),
         (b"# GA4 - Shop\n# 20260101-20260131\n\nPage,Views\n/,100\n/a,20\n", 4),
         (b"Campaigns\r\n\"January 1, 2026\"\r\nName,Clicks,Cost\r\na,1,2\r\nb,3,4\r\n", 3),
+        (b"Sales report,,\nid,val,x\n1,1,z\n2,2,z\n3,3,z\n", 2),
+        (b"Report;Sales;\r\n;;\r\nid;val;x\r\n1;1;z\r\n2;2;z\r\n3;3;z\r\n", 3),
     ] {
         let (_, hint) = sniff(bytes, true).expect_err("lines that are no records");
         let wanted = format!("`tail -n +{line} FILE > DATA.csv` writes what begins on line {line}");
