@@ -171,6 +171,26 @@ fn are_objects(text: &str, is_whole: bool) -> bool {
     looked.len() >= LEAST && good.count() * 2 > looked.len()
 }
 
+/// A line with null for what Python and others write where a number is none.
+fn without_nan(line: &str) -> String {
+    const NO_NUMBERS: [&str; 4] = ["NaN", "nan", "-Infinity", "Infinity"];
+    let (mut written, mut rest) = (String::new(), line);
+    let (mut is_text, mut is_escaped) = (false, false);
+    while let Some(c) = rest.chars().next() {
+        let found = NO_NUMBERS.iter().find(|word| !is_text && rest.starts_with(**word));
+        if let Some(word) = found {
+            written.push_str("null");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        is_text ^= c == '"' && !is_escaped;
+        is_escaped = is_text && c == '\\' && !is_escaped;
+        written.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    written
+}
+
 /// Whether text that begins as JSON has a JSON value on each line.
 fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
     let mut lines = lines_of(text);
@@ -194,6 +214,14 @@ fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
         return Err((
             "is JSON with a comma behind each value".to_owned(),
             "`sed 's/,[[:space:]]*$//' FILE > DATA.ndjson` takes them off".to_owned(),
+        ));
+    }
+    let is_but_for_numbers = |line: &&&str| Value::parse(&without_nan(line)).is_some();
+    if looked.iter().filter(is_but_for_numbers).count() * 2 > looked.len() {
+        return Err((
+            "has NaN or Infinity on most of its lines, which are no numbers of JSON".to_owned(),
+            "`jq -c . FILE > DATA.ndjson` writes null for NaN, and for Infinity the largest number"
+                .to_owned(),
         ));
     }
     // An array or an object over several lines; or text that happens to begin so.
@@ -225,12 +253,17 @@ mod tests {
 
     #[test]
     fn json_lines_are_told_from_documents_and_other_kinds_are_named() {
+        const NAN: &str = "has NaN or Infinity on most of its lines, which are no numbers of JSON";
         for (bytes, wanted) in [
             (&b"{\"a\": 1}\n{\"a\": 2}\n"[..], "format = \"ndjson\""),
             (b"[{\"a\": 1}, {\"a\": 2}]", "format = \"ndjson\""),
             (b"{\"a\": 1}\n{\"a\": \n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "is JSON over several lines"),
             (b"{\"a\": 1},\r\n{\"a\": 2},\r\n", "is JSON with a comma behind each value"),
+            (b"{\"a\":NaN,\"b\":1}\n{\"a\":-Infinity}\n{\"a\":1}\n", NAN),
+            (b"{\"a\": \"\\\"NaN\", \"b\": [1, NaN]}\n", NAN),
+            (b"{\"a\": NaN}\n{\"a\": 1}\n", "format = \"ndjson\""),
+            (b"[\n{\"a\": NaN},\n{\"a\": NaN}\n]\n", "is JSON over several lines"),
             (b"ada\"}\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"# a log\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"label\n1\n{\"a\": 2}\n", r#"csv = { delimiter = "," }"#),
