@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read};
 use std::mem::discriminant;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -39,19 +40,84 @@ pub(super) fn sample(source: &str, rows: u64, bar: &ProgressBar) -> Result<Sampl
     } else {
         runtime.block_on(clickmill_source::find(&uri))?
     };
+    let is_file = is_stdin || store::local(source).is_ok_and(|path| Path::new(path).is_file());
+    let called = |object: &Object| {
+        if is_file { source.to_owned() } else { called(&object.uri, source) }
+    };
+    // Where all are called so, they are what is meant.
+    let has_data = listing.objects.iter().any(|object| !is_beside_data(&object.uri));
+    let is_beside = |object: &Object| has_data && is_beside_data(&object.uri);
+    let (beside, objects): (Vec<Object>, Vec<Object>) =
+        listing.objects.into_iter().partition(is_beside);
+    let uris: Vec<&str> = objects.iter().map(|object| object.uri.as_str()).collect();
+    let is_exact = |pattern: &String| {
+        let found = runtime.block_on(clickmill_source::find(pattern));
+        found.is_ok_and(|found| found.objects.iter().map(|object| &object.uri).eq(&uris))
+    };
+    let pattern = if beside.is_empty() { None } else { pattern(&uri, &uris).filter(is_exact) };
     let mut looking = Looking::new(rows, bar);
-    for object in listing.objects {
+    if let Some(first) = beside.first() {
+        let more = match beside.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
+        let passed_over = format!("`{}`{more}: no data by name, and passed over", called(first));
+        bar.suspend(|| match &pattern {
+            Some(pattern) => eprintln!("{passed_over}; the pipeline reads `{pattern}`"),
+            None => eprintln!(
+                "{passed_over}. A run reads all that there is: name the data by a pattern, as `'FOLDER/*.csv'` does"
+            ),
+        });
+        looking.is_all = pattern.is_some();
+    }
+    let uri = pattern.unwrap_or(uri);
+    for object in objects {
         if looking.is_full() {
             looking.is_all = false;
             break;
         }
-        let name: Arc<str> = object.name().into();
+        let name: Arc<str> = called(&object).into();
         let opened = object.open(runtime.handle(), &Progress::default(), &Interrupt::default())?;
         if let Some(input) = opened {
             looking.read(&name, input)?;
         }
     }
     looking.sample(source, &uri, is_stdin)
+}
+
+/// What whoever runs the command calls an object: a path as it is written where the source is.
+fn called(uri: &str, source: &str) -> String {
+    let Some(path) = uri.strip_prefix("file://") else { return uri.to_owned() };
+    let is_relative = store::local(source).is_ok_and(|source| Path::new(source).is_relative());
+    let current = std::env::current_dir().ok().filter(|_| is_relative);
+    let within = current.and_then(|current| Path::new(path).strip_prefix(current).ok());
+    within.map_or_else(|| path.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+/// Whether a file tells of the data beside it and is none, by its name.
+fn is_beside_data(uri: &str) -> bool {
+    const ENDS: &str = "md markdown rst adoc htm html pdf doc docx rtf png jpg jpeg gif svg py ipynb sql sh \
+        yaml yml toml ini md5 sha256";
+    const STEMS: &str = "readme license licence copying notice changelog authors contributing";
+    let name = uri.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let (stem, end) = name.rsplit_once('.').unwrap_or((&name, ""));
+    let is_one_of = |all: &str, it: &str| all.split(' ').any(|one| one == it);
+    is_one_of(ENDS, end) || matches!(end, "" | "txt") && is_one_of(STEMS, stem)
+}
+
+/// A pattern that may mean these objects of a folder and no others: how their names end, if all do so.
+fn pattern(folder: &str, uris: &[&str]) -> Option<String> {
+    let end = |uri: &&str| {
+        let name = uri.rsplit('/').next()?;
+        let (stem, last) = name.rsplit_once('.')?;
+        let packed = stem.rsplit_once('.').filter(|_| matches!(last, "gz" | "zst" | "zstd"));
+        Some(packed.map_or_else(|| last.to_owned(), |(_, kind)| format!("{kind}.{last}")))
+    };
+    let first = end(uris.first()?)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let fits = first.chars().all(is_plain) && !folder.contains(['*', '?', '[']);
+    let is_shared = || uris.iter().all(|uri| end(uri).as_ref() == Some(&first));
+    (fits && is_shared()).then(|| format!("{}/**/*.{first}", folder.trim_end_matches('/')))
 }
 
 /// Records on their way into a sample.
@@ -260,4 +326,52 @@ fn undecodable(name: &str, error: DecodeError) -> Failure {
     let exit = error.fault().into();
     let error = anyhow::Error::new(error).context(format!("cannot decode `{name}`"));
     Failure::new(exit, error).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_tell_of_data_are_told_from_data() {
+        for name in ["README.md", "readme", "License.txt", "docs/a.PDF", "readme.en.md", "load.sql"]
+        {
+            assert!(is_beside_data(&format!("file:///lake/{name}")), "{name}");
+        }
+        for name in [
+            "readme.csv",
+            "notes.txt",
+            "license_plates.txt",
+            "a.csv.gz",
+            "part-0",
+            "md",
+            "readme.md/a",
+        ] {
+            assert!(!is_beside_data(&format!("file:///lake/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn objects_that_end_alike_are_meant_by_a_pattern() {
+        for (uris, wanted) in [
+            (&["file:///lake/a.csv", "file:///lake/2026/b.1.csv"][..], Some("/lake/**/*.csv")),
+            (&["file:///lake/a.csv.gz"], Some("/lake/**/*.csv.gz")),
+            (&["file:///lake/a.csv", "file:///lake/a.csv.gz"], None),
+            (&["file:///lake/part-0"], None),
+            (&["file:///lake/a.[x"], None),
+            (&[], None),
+        ] {
+            assert_eq!(pattern("/lake/", uris).as_deref(), wanted, "{uris:?}");
+        }
+        assert_eq!(pattern("/lake/*", &["file:///lake/a.csv"]), None);
+    }
+
+    #[test]
+    fn objects_are_called_as_the_source_is() {
+        let current = std::env::current_dir().expect("a folder");
+        let uri = format!("file://{}/lake/a.csv", current.display());
+        assert_eq!(called(&uri, "lake"), "lake/a.csv");
+        assert_eq!(called(&uri, "/lake"), format!("{}/lake/a.csv", current.display()));
+        assert_eq!(called("gs://lake/a.csv", "gs://lake/"), "gs://lake/a.csv");
+    }
 }
