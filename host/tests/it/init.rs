@@ -91,7 +91,7 @@ fn semicolons_with_money_and_dates_of_a_country_are_text_with_a_reason() {
         types: &[("Nr", "STRING"), ("Datum", "STRING"), ("Preis", "STRING"), ("Menge", "INTEGER")],
     });
     let written = fs::read_to_string(scratch.path("made/pipeline.toml")).unwrap();
-    for reason in ["of which nobody can tell day from month", "with a comma in the number"] {
+    for reason in ["`31.12.2026`, whose day comes first", "with a comma in the number"] {
         assert!(written.contains(reason), "{written}");
     }
     let row =
@@ -380,6 +380,61 @@ fn what_looks_personal_is_masked_and_guarded() {
 }
 
 #[test]
+fn keys_with_something_personal_in_them_are_neither_in_files_nor_in_the_table() {
+    let members: Vec<String> = (0..200).map(|at| format!("\"anna{at}@corp.com\":{at}")).collect();
+    let line = format!("{{\"id\":7,\"+48601234567\":1,{}}}\n", members.join(","));
+    let csv = repeated("id,anna@corp.com,+48601234567", |_| "7,1,2".to_owned(), 60);
+    for (file, text) in [("visits.ndjson", line.repeat(60)), ("visits.csv", csv)] {
+        let types = &[("id", "STRING"), ("unknown_fields", "STRING")];
+        let scratch = check(&Kind { file, bytes: text.into_bytes(), rows: [60, 60], types });
+        let mut all =
+            vec![Json::from(scratch.query(&format!("SELECT * FROM {TABLE}"))).to_string()];
+        for file in ["pipeline.toml", "made.json", "README.md"] {
+            all.push(fs::read_to_string(scratch.path("made").join(file)).unwrap());
+        }
+        for part in ["anna", "corp", "48601234567"] {
+            assert!(all.iter().all(|text| !text.contains(part)), "{part}: {all:?}");
+        }
+        assert!(all[1].lines().any(|line| line == "unknown_fields = \"remove\""), "{}", all[1]);
+    }
+}
+
+#[test]
+fn dates_of_eight_digits_and_keys_that_come_twice_are_read_in_json() {
+    let line = "{\"event_date\":\"20260105\",\"a\":1,\"a\":2}\n";
+    let scratch = check(&Kind {
+        file: "ga4.ndjson",
+        bytes: line.repeat(100).into_bytes(),
+        rows: [100, 100],
+        types: &[("event_date", "DATE"), ("a", "INTEGER")],
+    });
+    let row = scratch.query(&format!("SELECT event_date, a FROM {TABLE} LIMIT 1"));
+    assert_eq!(row, [json!({"event_date": "2026-01-05", "a": 2})]);
+    let written = fs::read_to_string(scratch.path("made/pipeline.toml")).unwrap();
+    assert!(!written.contains("in 200 of"), "{written}");
+}
+
+#[test]
+fn files_that_tell_of_the_data_beside_them_are_passed_over() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.path("lake/2026")).unwrap();
+    scratch.write("lake/LICENSE", "All rights are kept.\n");
+    scratch.write("lake/README.md", "# About\n\nVisits by day.\n");
+    scratch.write("lake/a.csv", "id,v\n1,2\n");
+    scratch.write("lake/2026/b.csv", "id,v\n3,4\n");
+    let made = scratch.run(&["init", "lake", "--output", "made"]);
+    let told = talk(&made, &scratch);
+    assert!(made.status.success(), "{told}");
+    assert!(told.contains("`lake/LICENSE` and 1 more: no data by name"), "{told}");
+    assert!(told.contains("looked at all 2 records"), "{told}");
+    let summary = scratch.summary(&scratch.path("made/pipeline.toml"), &[]);
+    assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(2), &json!(0)));
+    // Named itself, such a file is what is meant.
+    scratch.done(&["init", "lake/README.md", "--output", "about"]);
+}
+
+#[test]
 fn rows_that_were_not_looked_at_are_rows() {
     plugins();
     let scratch = Scratch::new();
@@ -423,8 +478,11 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
     refused(&scratch.run(&["init", "in.csv"]), "`in` is there already");
     assert_eq!(fs::read(scratch.path("in/pipeline.toml")).unwrap(), before);
     for (file, bytes, wanted) in [
-        ("a.parquet", &b"PAR1\x15\x04"[..], "is Parquet"),
+        ("a.parquet", &b"PAR1\x15\x04"[..], "`a.parquet` is Parquet"),
         ("b.json", b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "jq -c"),
+        ("c.ndjson", b"{\"a\": NaN, \"b\": 1}\n{\"a\": NaN}\n", "has NaN or Infinity on most"),
+        ("d.ndjson", b"{\"a@corp.com\": 1, \"b@corp.com\": 2}\n", "jq -c 'to_entries[]'"),
+        ("f.csv", b"Sales report,,\nid,val,x\n1,1,z\n2,2,z\n", "`tail -n +2 FILE"),
         ("c.csv", b"", "holds nothing to look at"),
         ("b.xml", b"<rows>\n<row id=\"1\"></row>\n</rows>\n", "is XML"),
         ("d.bin", b"a\0\0\0b\xff", "is not text"),
