@@ -122,8 +122,9 @@ impl Log {
     /// until the disk is done: it belongs on a thread, not in a task.
     pub fn append(&self, event: Event, after: Option<String>) -> Result<Entry, AuditError> {
         // Opened anew each time: a file that was moved away is not written to.
-        let mut options = private::options();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(&self.path);
+        let opened = private::writing(folder_of(&self.path), &self.path).and_then(|mut options| {
+            options.read(true).create(true).truncate(false).open(&self.path)
+        });
         let mut file = opened.and_then(file::only).map_err(disk("open", &self.path))?;
         // Given back when the file is closed.
         self::lock(&self.path, || file.try_lock())?;
@@ -218,11 +219,16 @@ pub fn logs(folder: &Path) -> Result<Vec<(String, PathBuf)>, AuditError> {
 
 /// Reads a file: its n-th item is what line n holds. The file is read whole, while no one appends.
 pub fn read(path: &Path) -> Result<Lines, AuditError> {
-    let mut file = file::open(path).map_err(disk("open", path))?;
+    let opened = private::check_read(folder_of(path), path).and_then(|()| file::open(path));
+    let mut file = opened.map_err(disk("open", path))?;
     lock(path, || file.try_lock_shared())?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(disk("read", path))?;
     Ok(Lines::new(bytes))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// The lines of a file.

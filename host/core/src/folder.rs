@@ -6,7 +6,6 @@ use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -128,6 +127,13 @@ impl Folder {
         self.path.join(location.as_ref())
     }
 
+    /// Refuses to write behind another user's link.
+    async fn check_write(&self, location: &Path) -> Result<()> {
+        let (folder, path) = (self.path.clone(), self.on_disk(location));
+        let checked = on_thread(move || private::check_way(&folder, &path)).await;
+        checked.map_err(|error| failed(location, error))
+    }
+
     /// What reads an object. A pipe in its place would be waited for.
     async fn files_for(&self, location: &Path) -> Result<&LocalFileSystem> {
         let (folder, path) = (self.path.clone(), self.on_disk(location));
@@ -149,24 +155,10 @@ async fn on_thread(what: impl FnOnce() -> io::Result<()> + Send + 'static) -> io
     done.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-/// Whether a file of a folder may be read: another user's link leads to what is theirs, and to nothing that only we
-/// may read.
+/// Whether a file of a folder may be read.
 fn check_read(folder: &std::path::Path, path: &std::path::Path) -> io::Result<()> {
     file::check(path)?;
-    let Some(link) = private::link_of_another(folder, path) else { return Ok(()) };
-    let is_theirs = fs::symlink_metadata(&link)?.uid() == fs::metadata(path)?.uid();
-    if is_theirs { Ok(()) } else { Err(of_another(&link)) }
-}
-
-/// Whether a file of a folder may be removed: nothing that lies behind another user's link is.
-fn check_removal(folder: &std::path::Path, path: &std::path::Path) -> io::Result<()> {
-    let link = path.parent().and_then(|above| private::link_of_another(folder, above));
-    link.map_or(Ok(()), |link| Err(of_another(&link)))
-}
-
-fn of_another(link: &std::path::Path) -> io::Error {
-    let why = format!("`{}` is a link of another user", link.display());
-    io::Error::new(ErrorKind::PermissionDenied, why)
+    private::check_read(folder, path)
 }
 
 /// Why a file could not be made. What has its name and is none was not made by another: nobody would find there what
@@ -196,6 +188,7 @@ impl ObjectStore for Folder {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
+        self.check_write(location).await?;
         let (part, to) = (self.part(), self.on_disk(location));
         let bytes = Bytes::from(payload);
         let put = match options.mode {
@@ -248,7 +241,7 @@ impl ObjectStore for Folder {
             async move {
                 let location = location?;
                 let path = folder.join(location.as_ref());
-                let checked = on_thread(move || check_removal(&folder, &path)).await;
+                let checked = on_thread(move || private::check_way(&folder, &path)).await;
                 checked.map_err(|error| failed(&location, error))?;
                 Ok::<_, Error>(location)
             }
@@ -275,6 +268,7 @@ impl ObjectStore for Folder {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.check_write(to).await?;
         let (source, target) = (self.on_disk(from), self.on_disk(to));
         let part = self.part();
         let copied = match options.mode {
@@ -296,6 +290,7 @@ impl ObjectStore for Folder {
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.check_write(to).await?;
         let (source, target) = (self.on_disk(from), self.on_disk(to));
         let moved = match options.target_mode {
             RenameTargetMode::Create => on_thread(move || durable::publish(&source, &target)).await,

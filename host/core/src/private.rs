@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::file::AT_ONCE;
 
 /// The environment variable that lets others read the tables that are made on a disk: an octal number, as
@@ -102,6 +104,53 @@ pub fn link_of_another(folder: &Path, path: &Path) -> Option<PathBuf> {
         |above: &&Path| fs::symlink_metadata(above).is_ok_and(|found| is_link_of_another(&found));
     let mut below = path.ancestors().take_while(|above| *above != folder);
     below.find(is_of_another).map(Path::to_owned)
+}
+
+/// Refuses to write or remove what lies behind another user's link: `path` is a name below `folder`, and what it
+/// names itself is not followed.
+///
+/// # Errors
+///
+/// There is such a link.
+pub fn check_way(folder: &Path, path: &Path) -> io::Result<()> {
+    let link = path.parent().and_then(|above| link_of_another(folder, above));
+    link.map_or(Ok(()), |link| Err(of_another(&link)))
+}
+
+/// Whether a file below a folder may be read: another user's link leads to what is theirs, and to nothing that only we
+/// may read.
+///
+/// # Errors
+///
+/// There is such a link, and what it leads to is not theirs.
+pub fn check_read(folder: &Path, path: &Path) -> io::Result<()> {
+    let Some(link) = link_of_another(folder, path) else { return Ok(()) };
+    let is_theirs = fs::symlink_metadata(&link)?.uid() == fs::metadata(path)?.uid();
+    if is_theirs { Ok(()) } else { Err(of_another(&link)) }
+}
+
+/// How a file is opened that is written to where it is: another user's link is not followed, even if it was put there
+/// just now.
+///
+/// # Errors
+///
+/// There is such a link at `path`, or on the way to it from `folder`.
+pub fn writing(folder: &Path, path: &Path) -> io::Result<OpenOptions> {
+    if let Some(link) = link_of_another(folder, path) {
+        return Err(of_another(&link));
+    }
+    let mut options = options();
+    options.write(true);
+    // Our own may lead elsewhere.
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        options.custom_flags(AT_ONCE | OFlags::NOFOLLOW.bits() as i32);
+    }
+    Ok(options)
+}
+
+fn of_another(link: &Path) -> io::Error {
+    let why = format!("`{}` is a link of another user", link.display());
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
 /// Whether this is a link of another user, neither ours nor root's.

@@ -177,7 +177,9 @@ impl Spool {
         let letters = match unwritten {
             Some(rest) => fit(&rest, schema),
             None => {
-                let file = file::open(path).map_err(disk("read", path))?;
+                let opened =
+                    private::check_read(&self.folder, path).and_then(|()| file::open(path));
+                let file = opened.map_err(disk("read", path))?;
                 let reader = FileReader::try_new(file, None).map_err(arrow("read", path))?;
                 let batches = reader.map(|batch| fit(&batch?, schema));
                 let batches: Result<Vec<RecordBatch>, ArrowError> = batches.collect();
@@ -248,7 +250,8 @@ impl Spool {
 
     fn lock_file(&self, name: &str) -> Result<File, SpoolError> {
         let path = self.beside(name);
-        let opened = private::options().write(true).create(true).truncate(false).open(&path);
+        let opened = private::writing(&self.folder, &path)
+            .and_then(|mut options| options.create(true).truncate(false).open(&path));
         opened.map_err(disk("open", &path))
     }
 

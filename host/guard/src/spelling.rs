@@ -67,16 +67,17 @@ impl<'a> Spellings<'a> {
     pub(super) fn hold(&self, value: &str) -> Stands {
         let has_quotes = memchr(b'"', value.as_bytes()).is_some();
         let doubled = has_quotes.then(|| value.replace('"', "\"\""));
-        let spelled = [value, doubled.as_deref().unwrap_or(value)];
+        let cases = cases(value);
+        let doubled = doubled.as_deref().into_iter();
+        let spelled: Vec<&str> =
+            std::iter::once(value).chain(doubled).chain(cases.iter().map(String::as_str)).collect();
         match self.search.known(value, &spelled, || self.all()) {
             Known::Absent => return Stands::Nowhere,
             Known::TooMany => return Stands::Unknown,
             Known::Unknown => {}
         }
-        let stands_here = stands(value.as_bytes(), self.record)
-            || doubled.is_some_and(|doubled| stands(doubled.as_bytes(), self.record))
-            || self.others().iter().any(|text| stands(value.as_bytes(), text));
-        if stands_here {
+        let is_in = |text: &[u8]| spelled.iter().any(|value| stands(value.as_bytes(), text));
+        if is_in(self.record) || self.others().iter().any(|text| is_in(text)) {
             return Stands::Here;
         }
         self.search.was_absent(value);
@@ -107,6 +108,12 @@ impl<'a> Spellings<'a> {
             others
         })
     }
+}
+
+/// A value in small letters and in large ones, where it has others than those of ASCII: of these, no case counts
+/// wherever values are looked for.
+pub(super) fn cases(value: &str) -> Vec<String> {
+    if value.is_ascii() { Vec::new() } else { vec![value.to_lowercase(), value.to_uppercase()] }
 }
 
 /// Whether words of the fields may be other ones than words of the records.
@@ -173,6 +180,9 @@ mod tests {
             ("a/b\"c\\d", r#"{"user_id":"a\/b\"c\\d"}"#),
             ("two\nlines", r#"{"user_id":"two\nlines"}"#),
             ("say \"x\"", r#"1,"say ""x""",2"#),
+            ("zoë-4711", r#"{"user_id":"ZOË-4711"}"#),
+            ("ЖАННА.77", r#"{"user_id":"жанна.77"}"#),
+            ("Müller.77", r#"{"user_id":"M\u00dcLLER.77"}"#),
         ] {
             assert!(held(value, record.as_bytes()), "{value}");
         }

@@ -15,6 +15,7 @@ use clickmill_core::leaves::Leaf;
 use clickmill_core::words::{has_digits, may_have_escapes, resolved, stands};
 
 use super::search::{Known, Search};
+use super::spelling::cases;
 
 /// A column in which raw values are looked for.
 pub(super) struct Text<'a> {
@@ -117,7 +118,8 @@ impl<'a> Text<'a> {
 
     /// Whether the value of a row holds another as a word, in any of the ways in which that is spelled.
     pub(super) fn holds(&self, row: usize, spelled: &[&str]) -> bool {
-        let text = spelled.first().and_then(|value| self.text(row, value));
+        let shortest = spelled.iter().min_by_key(|value| value.len());
+        let text = shortest.and_then(|value| self.text(row, value));
         text.is_some_and(|text| {
             let is_in = |text: &[u8]| spelled.iter().any(|value| stands(value.as_bytes(), text));
             (is_in(text) || (self.has_escapes && self.is_within_escapes(row, text, is_in)))
@@ -136,8 +138,12 @@ impl<'a> Text<'a> {
 
     /// Whether the value of a row is another, but for blanks around it.
     pub(super) fn is(&self, row: usize, value: &str) -> bool {
-        let is = |text: &[u8]| text.trim_ascii().eq_ignore_ascii_case(value.as_bytes());
-        self.text(row, value)
+        let cases = cases(value);
+        let is = |text: &[u8]| {
+            let is_it = |value: &str| text.trim_ascii().eq_ignore_ascii_case(value.as_bytes());
+            is_it(value) || cases.iter().any(|value| is_it(value))
+        };
+        self.text(row, if value.is_ascii() { value } else { "" })
             .is_some_and(|text| self.parts(text).any(|text| is(text) && !self.allows_one(text)))
     }
 

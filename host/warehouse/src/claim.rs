@@ -107,7 +107,7 @@ impl Warehouse {
     /// the claim. In Cloud Storage everybody is given one.
     pub fn claim(&self, id: &str) -> Result<Option<Claim>, WarehouseError> {
         let Some(path) = self.claim_file(id) else { return Ok(Some(Claim::unlocked())) };
-        let held = Held::take(path.clone());
+        let held = self.check_way(&path).and_then(|()| Held::take(path.clone()));
         let held = held.map_err(|source| {
             self.disk_failed(format!("lock `{}` to keep other runs off", path.display()), source)
         })?;

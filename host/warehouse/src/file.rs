@@ -46,7 +46,9 @@ impl TableFile {
     ) -> Result<Self, WarehouseError> {
         let to = match warehouse.on_disk(&staged) {
             Some(path) => {
-                let part = Part::begin(path)
+                let part = warehouse
+                    .check_way(&path)
+                    .and_then(|()| Part::begin(path))
                     .map_err(|source| warehouse.disk_failed(format!("write `{staged}`"), source))?;
                 To::Disk(io::BufWriter::with_capacity(DISK_BUFFER_BYTES, part))
             }

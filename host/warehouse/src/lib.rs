@@ -62,7 +62,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use clickmill_config::TableName;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::store::StoreError;
-use clickmill_core::{Fault, folder};
+use clickmill_core::{Fault, folder, private};
 
 /// Where files are made before they are published.
 const STAGING: &str = "_staging";
@@ -218,6 +218,11 @@ impl Warehouse {
 
     fn failed(&self, what: String, source: object_store::Error) -> WarehouseError {
         WarehouseError::Store { uri: self.uri.clone(), what, source }
+    }
+
+    /// Refuses to write behind another user's link.
+    fn check_way(&self, path: &std::path::Path) -> std::io::Result<()> {
+        self.disk.as_ref().map_or(Ok(()), |folder| private::check_way(folder, path))
     }
 
     fn disk_failed(&self, what: String, source: std::io::Error) -> WarehouseError {

@@ -135,3 +135,31 @@ fn what_cannot_be_written_is_an_error_and_leaves_the_chain_as_it_was() {
 fn the_file_is_for_the_user_alone() {
     assert!(!clickmill_core::private::is_open_to_others(&Written::new(1).path()).unwrap());
 }
+
+/// Whoever may write to the folder of logs is not to have other files written or read by it.
+#[test]
+fn a_link_of_another_user_is_neither_followed_nor_read() {
+    use std::os::unix::fs::{lchown, symlink};
+    let written = Written::new(1);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [there, new] = ["there", "new"].map(|name| elsewhere.path().join(name));
+    fs::write(&there, "no line").unwrap();
+    for target in [&there, &new] {
+        fs::remove_file(written.path()).unwrap();
+        symlink(target, written.path()).unwrap();
+        // Our own may lead elsewhere.
+        assert!(read(&written.path()).is_ok() || !target.exists());
+        // Others' links are made by root alone.
+        if lchown(written.path(), Some(12_345), None).is_err() {
+            return;
+        }
+        let refused = written.log().append(event(Action::Stop, ""), None).unwrap_err();
+        let unread = read(&written.path()).unwrap_err();
+        for error in [refused, unread] {
+            let told = clickmill_core::causes(&error);
+            assert!(told.contains("is a link of another user"), "{told}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&there).unwrap(), "no line");
+    assert!(!new.exists() && torn(written.folder.path()).is_empty());
+}

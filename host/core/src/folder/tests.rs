@@ -94,9 +94,14 @@ async fn nothing_of_ours_is_read_or_removed_behind_a_link_of_another_user() {
     }
     let open = || open(shared.to_str().expect("text")).expect("a store").0;
     let (store, file) = (open(), Path::from("log/file"));
+    let (own, new) = (Path::from("own"), Path::from("log/deep/new"));
+    std::fs::write(shared.join("own"), "bytes").expect("written");
     let refused = [
         store.get(&file).await.map(drop).expect_err("it is not read"),
         store.delete(&file).await.expect_err("it is not removed"),
+        store.put(&new, "bytes".into()).await.map(drop).expect_err("it is not written"),
+        store.copy(&own, &new).await.expect_err("it is not copied there"),
+        store.rename(&own, &new).await.expect_err("it is not moved there"),
     ];
     for error in refused.map(|error| error.to_string()) {
         assert!(error.contains("is a link of another user"), "{error}");

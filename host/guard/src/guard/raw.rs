@@ -9,7 +9,7 @@ use memchr::memchr;
 use regex::Regex;
 
 use super::super::search::Known;
-use super::super::spelling::{Spellings, Stands};
+use super::super::spelling::{Spellings, Stands, cases};
 use super::super::text::{Joined, Text};
 use clickmill_core::columns::is_text;
 use clickmill_core::leaves::Leaf;
@@ -108,7 +108,13 @@ impl<'a> Raw<'a> {
         // As a form writes it into a URL.
         let of_form = memchr(b' ', value.as_bytes()).map(|_| value.replace(' ', "+"));
         let both = [value, of_form.as_deref().unwrap_or_default()];
-        let spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
+        let mut spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
+        let cases: Vec<String> = spelled.iter().flat_map(|value| cases(value)).collect();
+        let all: Vec<&str>;
+        if !cases.is_empty() {
+            all = spelled.iter().copied().chain(cases.iter().map(String::as_str)).collect();
+            spelled = &all;
+        }
         let guarded = self.guarded;
         let form = guarded.form.as_ref();
         let may_stay = || is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));

@@ -176,8 +176,10 @@ impl Columns {
                 return Err(format!("has no value in column `{name}`, row {row}"));
             }
         }
-        // Each is there.
-        let column = |name: &str| batch.column_by_name(name).cloned();
+        // What has to be there is. A column of nulls without a type is none.
+        let column = |name: &str| {
+            batch.column_by_name(name).filter(|column| !column.data_type().is_null()).cloned()
+        };
         let required = |name: &str| column(name).ok_or_else(|| format!("lacks column `{name}`"));
         let payload = bytes_of(&required(PAYLOAD)?)?;
         Ok(Self {
@@ -223,6 +225,10 @@ impl Attributes {
                 let list = lists.as_list::<i32>();
                 let pairs = list.values().as_struct_opt().ok_or_else(wrong)?;
                 (list.offsets().clone(), pairs)
+            }
+            DataType::LargeList(item) => {
+                let plain = cast(&lists, &DataType::List(item.clone()));
+                return Self::of(plain.map_err(|error| error.to_string())?);
             }
             _ => return Err(wrong()),
         };

@@ -26,6 +26,12 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         ("+49 151 2345678", "?tel=%2B49+151+2345678"),
         ("Ada Lovelace", "?name=Ada+Lovelace"),
         ("Ada Lovelace", "?next=%2Fhi%3Fname%3Dada%2Blovelace"),
+        ("Jürgen.Müller.77", "by JÜRGEN.MÜLLER.77 ok"),
+        ("Jürgen.Müller.77", "?u=J%C3%9CRGEN.M%C3%9CLLER.77"),
+        ("ŻÓŁĆ JAŹNI", "?u=żółć+jaźni"),
+        ("Жанна Жукова", r#"{"name":"ЖАННА ЖУКОВА"}"#),
+        ("Жора", "жора"),
+        ("ΆΝΝΑ ΠΑΠΑ", "άννα παπα"),
     ] {
         assert!(finds(value, held), "{value} in {held}");
     }

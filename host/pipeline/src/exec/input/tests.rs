@@ -1,5 +1,9 @@
-use arrow::array::{Int64Array, MapBuilder, StringBuilder, TimestampSecondArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{
+    AsArray, Int64Array, LargeListArray, MapBuilder, StringBuilder, TimestampSecondArray,
+    new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
@@ -126,17 +130,38 @@ fn attributes_and_keys_are_those_of_their_message() {
     attributes.append(false).expect("a row");
     let attributes: ArrayRef = Arc::new(attributes.finish());
     let keys: ArrayRef = Arc::new(StringArray::from(vec![None, Some("k"), Some("")]));
-    let given = with(ATTRIBUTES, attributes);
-    let read = read_plain(given.into_iter().chain([(ORDERING_KEY, keys)]).collect());
-    let read = read.expect("messages").remove(0).messages;
-    let of = |at: usize| {
-        let Message { ordering_key, attributes, .. } = &*read[at].0;
-        (ordering_key.as_str(), attributes.clone())
-    };
-    let pairs = [("a", "1"), ("b", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    assert_eq!(of(0), ("", pairs.to_vec()));
-    assert_eq!(of(1), ("k", Vec::new()));
-    assert_eq!(of(2), ("", Vec::new()));
+    // As Polars has them.
+    let map = attributes.as_map();
+    let item = Field::new("item", map.entries().data_type().clone(), false);
+    let offsets = map.offsets().iter().map(|at| i64::from(*at)).collect();
+    let pairs = Arc::new(map.entries().clone());
+    let large = LargeListArray::new(
+        Arc::new(item),
+        OffsetBuffer::new(offsets),
+        pairs,
+        map.nulls().cloned(),
+    );
+    for attributes in [attributes.clone(), Arc::new(large)] {
+        let given = with(ATTRIBUTES, attributes).into_iter();
+        let read = read_plain(given.chain([(ORDERING_KEY, keys.clone())]).collect());
+        let read = read.expect("messages").remove(0).messages;
+        let of = |at: usize| {
+            let Message { ordering_key, attributes, .. } = &*read[at].0;
+            (ordering_key.as_str(), attributes.clone())
+        };
+        let pairs = [("a", "1"), ("b", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(of(0), ("", pairs.to_vec()));
+        assert_eq!(of(1), ("k", Vec::new()));
+        assert_eq!(of(2), ("", Vec::new()));
+    }
+    // Nulls alone have no type.
+    for name in [ATTRIBUTES, ORDERING_KEY] {
+        let read = read_plain(with(name, new_null_array(&DataType::Null, 3))).expect("messages");
+        let none = |(message, _): &(Arc<Message>, Bytes)| {
+            message.attributes.is_empty() && message.ordering_key.is_empty()
+        };
+        assert!(read[0].messages.iter().all(none), "{name}");
+    }
 }
 
 #[test]
