@@ -3,8 +3,11 @@
 //! Application Default Credentials, unless an environment variable names an emulator: that endpoint, and
 //! no credentials. The official clients read no such variable themselves. Cloud Storage is `store`'s.
 
+mod credentials;
+
+pub use credentials::credentials;
 use futures::future::BoxFuture;
-use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, Credentials, anonymous};
+use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
 
@@ -55,7 +58,10 @@ macro_rules! connected {
             Some(emulator) => {
                 builder.with_endpoint(emulator.endpoint).with_credentials(emulator.credentials)
             }
-            None => builder,
+            None => match $crate::credentials() {
+                Some(credentials) => builder.with_credentials(credentials),
+                None => builder,
+            },
         }
     }};
 }
@@ -68,12 +74,7 @@ macro_rules! connected {
 /// Why there are no credentials, or none can be had now. It says nothing of their content.
 pub fn access_token() -> BoxFuture<'static, Result<String, Box<dyn std::error::Error + Send + Sync>>>
 {
-    Box::pin(async move {
-        clickmill_core::tls::choose();
-        let credentials: AccessTokenCredentials =
-            Builder::default().build_access_token_credentials()?;
-        Ok(credentials.access_token().await?.token)
-    })
+    Box::pin(credentials::access_token())
 }
 
 /// Whether the same request may succeed later.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
 
+use crate::cloud::ended;
 use crate::emulators::{BigQuery, PROJECT, Storage, request};
 use crate::support::{Scratch, plugins, root, talk};
 
@@ -166,4 +167,23 @@ fn tables_apply_gives_a_table_the_expiry_that_its_file_names() {
     // What no file names is left as it is.
     scratch.write("letters.table.json", "{}");
     assert!(go("plan", &set).contains("dead_letter: as it is to be"));
+}
+
+/// A machine's metadata server may hang, and so would whoever waits for it.
+#[test]
+fn credentials_that_nobody_gives_out_are_not_waited_for() {
+    let scratch = Scratch::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = scratch.command(&["tables", "plan", &batch()]);
+    command
+        .env("CLICKSTREAM_BUCKET", "lake")
+        .env("HOME", scratch.path("home"))
+        .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env("GCE_METADATA_HOST", server.local_addr().unwrap().to_string());
+    // It takes connections, and says nothing.
+    std::thread::spawn(move || server.incoming().collect::<Vec<_>>());
+    let output = ended(&scratch, command);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("no credentials within 15 s"), "{told}");
 }
