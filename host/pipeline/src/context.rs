@@ -305,7 +305,8 @@ impl Context {
     pub(crate) fn taken_back(&self) -> Option<Digest> {
         let newest = self.slot.readings().into_iter().next()?;
         let (current, canary) = (self.slot.current(), self.slot.canary());
-        let is_back = canary.is_none() && !Arc::ptr_eq(&newest, &current.reading);
+        let is_back =
+            canary.is_none() && newest.library.digest() != current.reading.library.digest();
         is_back.then(|| newest.library.digest().clone())
     }
 

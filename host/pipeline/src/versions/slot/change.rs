@@ -14,6 +14,8 @@ use clickmill_sandbox::Library;
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
+/// Versions that have not proven themselves yet, with their components, to be gone back to one by one.
+const MAX_UNPROVEN: usize = 8;
 
 /// How a version takes the place of another.
 enum Beginning {
@@ -118,13 +120,13 @@ impl Slot {
             running.current.record.clone()
         } else if is(&running.current) {
             let Some(probation) = running.probation.take() else { return false };
-            let Probation { before, proven, rates, until } = probation;
-            let next = if back == RollbackTarget::Proven { proven.clone() } else { before };
+            let Probation { proven, mut since, rates, until } = probation;
+            let before = if back == RollbackTarget::Before { since.pop() } else { None };
+            let next = before.clone().unwrap_or_else(|| proven.clone());
             next.record.stand(Standing::Current);
-            if !Arc::ptr_eq(&next, &proven) {
+            if before.is_some() {
                 // It has still to prove itself.
-                let before = proven.clone();
-                running.probation = Some(Probation { before, proven, rates, until });
+                running.probation = Some(Probation { proven, since, rates, until });
             }
             running.current = next;
             running.current.record.clone()
@@ -162,12 +164,14 @@ impl Slot {
         let until = Instant::now() + self.config.probation;
         let rates = before.record.lately();
         running.probation = Some(match running.probation.take() {
-            Some(Probation { proven, rates: earlier, .. })
+            Some(Probation { proven, mut since, rates: earlier, .. })
                 if rates.rows < self.config.rules.min_rows =>
             {
-                Probation { before, proven, rates: earlier, until }
+                since.push(before);
+                since.drain(..since.len().saturating_sub(MAX_UNPROVEN));
+                Probation { proven, since, rates: earlier, until }
             }
-            _ => Probation { proven: before.clone(), before, rates, until },
+            _ => Probation { proven: before, since: Vec::new(), rates, until },
         });
     }
 }

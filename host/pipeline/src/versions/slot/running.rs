@@ -46,11 +46,12 @@ impl Canary {
 
 /// What ran before the current version, while that is watched.
 pub(super) struct Probation {
-    /// Restored on a manual rollback.
-    pub before: Arc<Version>,
     /// The last that has seen enough rows to be judged by: what the current version is compared with,
     /// and what runs again where it is worse.
     pub proven: Arc<Version>,
+    /// Those that ran since, the newest last: a manual rollback restores it, or what has proven itself. Where there
+    /// were very many, the first of them are gone.
+    pub since: Vec<Arc<Version>>,
     /// What became of the last rows of that.
     pub rates: Rates,
     pub until: Instant,

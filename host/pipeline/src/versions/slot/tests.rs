@@ -193,3 +193,34 @@ fn a_version_goes_back_to_the_reading_of_the_file_that_it_ran_with() {
     assert_eq!(readings.len(), MAX_READINGS);
     assert!(Arc::ptr_eq(&readings[0], &first));
 }
+
+#[test]
+fn versions_that_have_not_proven_themselves_are_gone_back_to_one_by_one() {
+    let (slot, library) = slot();
+    let by = Actor::host(actor::HOST);
+    let back = || {
+        let current = slot.current().record.clone();
+        let is_back = slot.roll_back(&current, RollbackTarget::Before, &by, "no");
+        is_back.then(|| slot.current().record.number)
+    };
+    for _ in 0..4 {
+        swap(&slot, &library, Rollout::All);
+    }
+    assert_eq!(
+        [back(), back(), back(), back(), back()],
+        [Some(4), Some(3), Some(2), Some(1), None]
+    );
+    // Of very many the first are gone, but never the one that has proven itself.
+    for _ in 0..20 {
+        swap(&slot, &library, Rollout::All);
+    }
+    let all: Vec<u64> = std::iter::from_fn(back).collect();
+    assert_eq!(all, [24, 23, 22, 21, 20, 19, 18, 17, 1]);
+    // What rejects more goes back to that at once.
+    for _ in 0..3 {
+        swap(&slot, &library, Rollout::All);
+    }
+    let seen = Rates { batches: 1, rows: 1000, rejected: 1000, faults: 1000, ..Rates::default() };
+    slot.count(&slot.current(), seen, &[]);
+    assert_eq!(slot.current().record.number, 1);
+}
