@@ -130,8 +130,15 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
                 return step;
             }
         }
-        (Some((replicas, _)), None) if all_said_ok => {
+        // The last vote may come with the deadline.
+        (Some((replicas, _)), None) if all_said_ok && seen.waited < 2 * deadline => {
             return Step::Name { number, replicas: first(seen.live, replicas) };
+        }
+        (Some(_), None) if all_said_ok => {
+            let why = format!(
+                "the deadline of {deadline:?} is over, and who tries it out could not be written down"
+            );
+            return Step::Decide { number, commit: false, why };
         }
         (None, _) if all_said_ok => {
             let why = format!("{} replicas said ok", seen.votes.len());

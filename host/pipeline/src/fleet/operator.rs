@@ -75,7 +75,7 @@ pub struct FleetStatus {
 pub enum RolledBack {
     /// What was in effect, by the entry of this number.
     Effect(u64),
-    /// The proposal of this number, which some replicas tried out.
+    /// The proposal of this number, which some replicas tried out, or which was voted on with nothing in effect before.
     Trial(u64),
 }
 
@@ -239,7 +239,8 @@ impl Fleet {
             self.place.catch_up(&mut log)?;
             // Whoever gave it up first: what is in effect was not meant.
             let is_committed = log.decision(number).is_some_and(|decision| decision.commit);
-            if is_tried_out && !is_committed && entry.is_none() {
+            let was_meant = is_tried_out || log.state().effect == 0;
+            if was_meant && !is_committed && entry.is_none() {
                 return Ok(RolledBack::Trial(number));
             }
         } else if entry.is_none()

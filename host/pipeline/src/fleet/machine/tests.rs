@@ -32,6 +32,8 @@ struct World {
     signs: BTreeMap<String, u64>,
     /// When each proposal was entered.
     entered: BTreeMap<u64, u64>,
+    /// Who tries a proposal out cannot be written down.
+    names_nobody: bool,
     now: u64,
 }
 
@@ -181,7 +183,9 @@ impl Replica {
             }
             Step::Name { number, replicas } => {
                 assert!(!replicas.is_empty() && replicas.is_subset(&look.live));
-                world.canaries.entry(number).or_insert(replicas);
+                if !world.names_nobody {
+                    world.canaries.entry(number).or_insert(replicas);
+                }
             }
             Step::Begin { number } => {
                 assert!(world.canaries[&number].contains(&self.me.name));

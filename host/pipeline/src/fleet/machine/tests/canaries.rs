@@ -127,6 +127,19 @@ fn a_canary_that_is_dead_or_late_blocks_nobody_beyond_the_deadline() {
 }
 
 #[test]
+fn canaries_that_cannot_be_named_block_nobody() {
+    let mut world = World { names_nobody: true, ..World::default() };
+    let mut replicas = that_tries(&mut world, 1.0);
+    let entered = world.now;
+    while world.state().open.is_some() {
+        step(&mut world, &mut replicas);
+        assert!(world.now <= entered + 2 * DEADLINE + 2);
+    }
+    assert!(world.decisions[&1].why.contains("could not be written"), "{:?}", world.decisions);
+    run(&world, &replicas, 0);
+}
+
+#[test]
 fn what_nobody_can_read_of_who_tries_it_out_is_none() {
     let mut world = World::default();
     let mut replicas = fleet(&mut world, 2);
