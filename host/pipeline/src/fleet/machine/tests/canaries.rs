@@ -129,7 +129,9 @@ fn a_canary_that_is_dead_or_late_blocks_nobody_beyond_the_deadline() {
 #[test]
 fn canaries_that_cannot_be_named_block_nobody() {
     let mut world = World { names_nobody: true, ..World::default() };
-    let mut replicas = that_tries(&mut world, 1.0);
+    let mut replicas = fleet(&mut world, 3);
+    let log = world.log();
+    assert!(world.propose_to(&log, set(1), Some(1.0)));
     let entered = world.now;
     while world.state().open.is_some() {
         step(&mut world, &mut replicas);
