@@ -225,16 +225,31 @@ pub(super) fn section<T: DeserializeOwned>(
         problems.push(Problem { path: path.to_owned(), message });
         return None;
     };
-    match serde_path_to_error::deserialize(Strict(value)) {
+    match serde_path_to_error::deserialize(Strict(value.clone())) {
         Ok(section) => Some(section),
         Err(error) => {
             let inner = error.path().to_string();
-            let path = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
+            let inner = if inner == "." { wrong_key::<T>(&value) } else { Some(inner) };
+            let path = inner.map_or_else(|| path.to_owned(), |inner| format!("{path}.{inner}"));
             let message = without_text(error.inner().message().trim());
             problems.push(Problem { path, message });
             None
         }
     }
+}
+
+/// The key whose value is wrong. Of a section that `kind` gives its form, serde tells no place: it is the one without
+/// which something else is wrong, or nothing.
+fn wrong_key<T: DeserializeOwned>(section: &toml::Value) -> Option<String> {
+    let said =
+        |section| T::deserialize(Strict(section)).err().map(|error| error.message().to_owned());
+    let whole = said(section.clone()).filter(|said| said.starts_with("invalid "))?;
+    let is_wrong = |key: &&String| {
+        let mut without = section.clone();
+        without.as_table_mut().is_some_and(|table| table.remove(*key).is_some())
+            && said(without).as_ref() != Some(&whole)
+    };
+    section.as_table()?.keys().filter(|key| *key != "kind").find(is_wrong).cloned()
 }
 
 /// What serde says, without the text that stands where something else is wanted: it may be a secret.
@@ -271,6 +286,26 @@ mod tests {
         assert!(found.is_none(), "{text}");
         assert_eq!(problems[0].path, at, "{text}");
         assert!(problems[0].message.contains("invalid type: sequence"), "{}", problems[0].message);
+    }
+
+    #[test]
+    fn the_key_of_a_wrong_value_is_named_where_kind_gives_the_form_too() {
+        for (key, text) in [
+            ("watch", r#"kind = "storage", uri = "a.csv", watch = "yes""#),
+            ("uri", r#"kind = "storage", uri = 5, watch = true"#),
+            (
+                "watch_interval_secs",
+                r#"kind = "storage", uri = "a.csv", watch_interval_secs = 1.5"#,
+            ),
+            ("rate", r#"kind = "generator", data = "clicks", rate = "fast""#),
+        ] {
+            let document: toml::Table = toml::from_str(&format!("source = {{ {text} }}")).unwrap();
+            let mut problems = Vec::new();
+            let found: Option<Source> =
+                section(document.get("source").cloned(), "source", &mut problems);
+            assert!(found.is_none(), "{text}");
+            assert_eq!(problems[0].path, format!("source.{key}"), "{}", problems[0].message);
+        }
     }
 
     #[test]

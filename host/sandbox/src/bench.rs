@@ -62,8 +62,15 @@ impl Bench {
         } else {
             rows.iter().collect()
         };
-        let rows = decode(&columns, &own)
-            .map_err(|source| GoldenError::Values { file: golden.file.clone(), source })?;
+        let are_given = !rows.is_empty();
+        let rows = decode(&columns, &own).map_err(|source| {
+            let file = golden.file.clone();
+            let fits = |row: &&Map<String, Json>| decode(&columns, &[row]).is_ok();
+            match own.iter().position(|row| are_given && !fits(row)) {
+                Some(row) => GoldenError::Row { row: row + 1, file, source },
+                None => GoldenError::Values { file, source },
+            }
+        })?;
         let bytes_per_row = rows.get_array_memory_size() / own.len().max(1);
         let batch_rows = (BATCH_BYTES / bytes_per_row.max(1)).clamp(1, BATCH_ROWS);
         Ok(Self { chain, golden: golden.clone(), rows, count, batch_rows })

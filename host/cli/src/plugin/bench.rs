@@ -37,8 +37,9 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "NAME")]
     cases: Option<String>,
 
-    /// Rows to take in place of those of the cases: a JSON object a line; columns that the cases lack are left out
-    #[arg(long, value_name = "FILE", requires = "cases")]
+    /// Rows to take in place of those of the cases, with the columns and configuration of the first file of cases
+    /// unless --cases names one: a JSON object a line; columns that the cases lack are left out
+    #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
 
     /// How many rows go through it in a round
@@ -80,7 +81,10 @@ impl Bench {
             std::iter::once(Ok(this)).chain(other).collect::<Result<_, _>>()?;
         let made: Vec<StageMade> = versions.iter().map(Alone::made).collect();
         let rows = self.rows.as_deref().map(read_rows).transpose()?.unwrap_or_default();
-        let cases = versions[0].cases_of(self.cases.as_deref())?;
+        let mut cases = versions[0].cases_of(self.cases.as_deref())?;
+        if self.rows.is_some() {
+            cases.truncate(1);
+        }
         let mut files = Vec::new();
         for golden in cases {
             let bench = |version: &Alone| {

@@ -36,7 +36,7 @@ pub(crate) struct Profile {
     cases: Option<String>,
 
     /// Rows to take in place of those of the cases: a JSON object a line; columns that the cases lack are left out
-    #[arg(long, value_name = "FILE", requires = "cases")]
+    #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
 
     /// How many rows the call has

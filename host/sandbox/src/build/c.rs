@@ -57,7 +57,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     if zig().is_none() && install == Install::Allowed {
         tools::install_from_pypi(TOOLS, REQUIREMENTS);
     }
-    let zig = zig().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
+    let zig = zig().ok_or_else(|| project.no_tools(&missing().unwrap_or_default(), install))?;
     let work = project.work_folder()?;
     let module = work.join("plugin.wasm");
     let mut command = build_tool(zig);

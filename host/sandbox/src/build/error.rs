@@ -43,7 +43,7 @@ pub enum BuildError {
     },
     /// The tools of a language are not here, and none were to be installed or none could be.
     #[error(
-        "the tools that build `{path}`, a plugin in {language}, are not here: run `clickmill plugin build --install {path}`, or {line}",
+        "the tools that build `{path}`, a plugin in {language}, are not here: {way}",
         path = path.display()
     )]
     NoTools {
@@ -51,8 +51,8 @@ pub enum BuildError {
         path: PathBuf,
         /// What it is written in.
         language: Language,
-        /// Another way.
-        line: String,
+        /// What to do.
+        way: String,
     },
     /// The tools of a language make no component of it. They have said why on standard error.
     #[error("`{path}` does not compile: see what the tools of {language} print", path = path.display())]

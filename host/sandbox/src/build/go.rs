@@ -27,7 +27,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     if go().is_none() && install == Install::Allowed {
         tools::install_from_pypi(TOOLS, REQUIREMENTS);
     }
-    let go = go().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
+    let go = go().ok_or_else(|| project.no_tools(&missing().unwrap_or_default(), install))?;
     let module = project.work_folder()?.join("plugin.wasm");
     let mut command = build_tool(go);
     command

@@ -71,7 +71,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
                 && tools::run("npm", options.chain([folder.into()]))
         });
     }
-    let tools = here().ok_or_else(|| project.no_tools(&line()))?;
+    let tools = here().ok_or_else(|| project.no_tools(&line(), install))?;
     let file = |path: PathBuf| move |source| BuildError::File { path, source };
     let (contract, work) = (project.contract(), project.work_folder()?);
     let text = fs::read_to_string(&contract).map_err(file(contract))?;

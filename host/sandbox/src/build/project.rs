@@ -10,6 +10,7 @@ use super::encode::{Made, named, write};
 use super::error::BuildError;
 use super::krate::modified;
 use super::language::Language;
+use super::{Install, tools};
 
 /// Folders that hold what is made and not written: builds, installed packages, a warehouse.
 const NO_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "clickmill-data"];
@@ -144,9 +145,24 @@ impl Project {
     }
 
     /// Its tools are not here. `line` installs them, as an administrator or whoever reads it would.
-    pub(super) fn no_tools(&self, line: &str) -> BuildError {
+    pub(super) fn no_tools(&self, line: &str, install: Install) -> BuildError {
         let (path, language) = (self.given.clone(), self.language);
-        BuildError::NoTools { path, language, line: line.to_owned() }
+        let (has_installer, packages) = match language {
+            Language::JavaScript => (tools::has_npm(), "npm"),
+            _ => (tools::has_pip(), "python3 python3-pip"),
+        };
+        let way = match install {
+            Install::Never => {
+                format!("run `clickmill plugin build --install {}`, or {line}", path.display())
+            }
+            Install::Allowed if has_installer => {
+                format!("they could not be installed, as is told above; {line}")
+            }
+            Install::Allowed => format!(
+                "nor is what installs them: run `sudo apt-get install -y {packages}` first, or {line}"
+            ),
+        };
+        BuildError::NoTools { path, language, way }
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     if install == Install::Allowed && here().is_none() {
         tools::install_from_pypi(FOLDER, REQUIREMENTS);
     }
-    let tools = here().ok_or_else(|| project.no_tools(&line()))?;
+    let tools = here().ok_or_else(|| project.no_tools(&line(), install))?;
     let work = project.work_folder()?;
     let packages = packages(project, &about.dependencies, &work, install)?;
     let entry = work.join("entry");
@@ -109,7 +109,8 @@ fn packages(
         let arguments = pure.into_iter().chain(dependencies.iter().map(String::as_str));
         if install == Install::Never || !tools::pip_install(&new, arguments) {
             let names = dependencies.join("`, `");
-            return Err(project.no_tools(&format!("leave its dependencies out: `{names}`")));
+            let line = format!("leave its dependencies out: `{names}`");
+            return Err(project.no_tools(&line, install));
         }
         let made = fs::create_dir_all(environment.join("lib/python"));
         made.and_then(|()| fs::rename(&new, &folder))

@@ -118,6 +118,12 @@ pub(super) fn has_pip() -> bool {
     pip().arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
+/// Whether that of JavaScript is here.
+pub(super) fn has_npm() -> bool {
+    let mut npm = build_tool("npm");
+    npm.arg("--version").stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
 /// Installs packages of PyPI into a folder, an absolute path; whether it could. Behind `--` none of them is taken for
 /// an option, however it begins.
 pub(super) fn pip_install<A: AsRef<OsStr>>(

@@ -33,6 +33,16 @@ pub enum GoldenError {
         /// Which, and what it lacks.
         what: String,
     },
+    /// A row that was given in place of its own does not have the types that it names.
+    #[error("row {row} of those that were given does not fit the columns of golden cases `{file}`")]
+    Row {
+        /// The row, from 1.
+        row: usize,
+        /// The file with the columns.
+        file: String,
+        /// Why.
+        source: ArrowError,
+    },
     /// Its values are not of the types that it names, or the columns can't be.
     #[error("golden cases `{file}` have values that do not fit their columns")]
     Values {
@@ -47,9 +57,11 @@ impl GoldenError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Read { .. } | Self::Parse { .. } | Self::Case { .. } | Self::Values { .. } => {
-                Fault::Input
-            }
+            Self::Read { .. }
+            | Self::Parse { .. }
+            | Self::Case { .. }
+            | Self::Row { .. }
+            | Self::Values { .. } => Fault::Input,
         }
     }
 }
