@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import typing
 
-from ._errors import ClickmillError, ProcessDied
+from ._errors import ClickmillError, EnvironmentFailed, ProcessDied, RunFailed
 from ._executable import executable
 
 if typing.TYPE_CHECKING:
     from ._chain import Answer, Chain, chain
 
-__all__ = ["Answer", "Chain", "ClickmillError", "ProcessDied", "chain", "executable"]
+__all__ = [
+    "Answer",
+    "Chain",
+    "ClickmillError",
+    "EnvironmentFailed",
+    "ProcessDied",
+    "RunFailed",
+    "chain",
+    "executable",
+]
 
 
 def __getattr__(name: str) -> typing.Any:

@@ -23,6 +23,7 @@ from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
+from clickmill._chain import Chain
 from clickmill._records import record_batches
 from clickmill._config import Settings
 from conftest import (
@@ -168,6 +169,33 @@ def test_tables_give_what_run_gives(live, tmp_path):
     tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
     is_same(tmp_path, live)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_what_fails_on_a_worker_ends_as_on_the_command_line(monkeypatch, capsys, tmp_path, files, code):
+    def fails(*_, **__):
+        raise clickmill.ClickmillError("it went wrong", causes=["no more"], exit_code=code)
+
+    monkeypatch.setattr(Chain, "objects", fails)
+    runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    with pytest.raises(SystemExit) as ended:
+        clickmill.beam.main.main(
+            [OBJECTS, "--set", f"source.uri={files[0]}", "--output", str(tmp_path), "--runner", runner]
+        )
+    assert ended.value.code == code
+    told = capsys.readouterr().err
+    assert "error: it went wrong" in told and "caused by: no more" in told
+
+
+def test_what_fails_in_a_workers_own_process_ends_as_on_the_command_line(tmp_path, files):
+    settings = ["--set", f"source.uri={files[0]}", "--set", "dead_letter.max_rejected_share=0.001"]
+    own = [clickmill.executable(), "run", OBJECTS, *settings, "--warehouse", str(tmp_path / "warehouse")]
+    told = subprocess.run(own, capture_output=True, text=True)
+    runner = ["--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner", *TWO_WORKERS]
+    command = [sys.executable, "-m", "clickmill.beam.main", OBJECTS, *settings, "--output", str(tmp_path), *runner]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == told.returncode != 0, done.stderr
+    assert "\nerror: " in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("workers", [long(IN_MEMORY), TWO_WORKERS])

@@ -267,6 +267,24 @@ def test_errors_say_the_same_as_the_command_line(tmp_path):
     assert (str(again), again.exit_code) == (str(raised.value), 2)
 
 
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_an_error_that_is_made_anew_of_its_text_has_its_exit_code(code):
+    told = {"error": "no", "causes": ["c"], "hint": "h", "exit": code}
+    for error in (
+        clickmill.ClickmillError("no", causes=["c"], hint="h", exit_code=code),
+        clickmill.ClickmillError.of(told),
+    ):
+        # As Beam does on its workers.
+        again = type(error)(f"{error.args[0]} [while running 'Chain']")
+        assert isinstance(error, clickmill.ClickmillError) and again.exit_code == error.exit_code == code
+        assert str(again) == f"{error} [while running 'Chain']"
+        copied = pickle.loads(pickle.dumps(error))
+        assert type(copied) is type(error) and vars(copied) == vars(error) and str(copied) == str(error)
+    died = clickmill.ProcessDied("it has")
+    assert died.exit_code == 1 and type(pickle.loads(pickle.dumps(died))) is clickmill.ProcessDied
+    assert clickmill.ClickmillError("no").exit_code == 2
+
+
 @pytest.mark.parametrize("setting", ["source.rate", "plugin.msk.config.key_id=k2", "name.first=x"])
 def test_settings_that_make_no_sense_are_told_as_by_the_command_line(setting):
     command = [clickmill.executable(), "validate", MESSAGES, "--set", setting]

@@ -30,6 +30,7 @@ from apache_beam.io.gcp.bigquery import BigQueryDisposition, WriteToBigQuery
 from apache_beam.io.gcp.bigquery_tools import RetryStrategy
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from .. import _errors
 from .._chain import Chain, pinned
 from .._config import Settings, is_filled, read
 from .._errors import ClickmillError
@@ -44,8 +45,21 @@ def main(arguments: typing.Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _run(parser, words)
-    except ClickmillError as error:
-        parser.exit(error.exit_code, f"error: {error}\n")
+    except Exception as error:
+        told = error if isinstance(error, ClickmillError) else _of_worker(str(error))
+        if told is None:
+            raise
+        parser.exit(told.exit_code, f"error: {told}\n")
+
+
+def _of_worker(text: str) -> ClickmillError | None:
+    """The last error of this package's in the traceback of a worker, of which runners keep the text alone."""
+    found = re.findall(rf"^{re.escape(_errors.__name__)}\.(\w+): (.*?)(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    if not found:
+        return None
+    name, said = found[-1]
+    kind = getattr(_errors, name, ClickmillError)
+    return kind(said.strip())
 
 
 def command_line() -> argparse.ArgumentParser:
