@@ -176,7 +176,9 @@ class Chain:
         which the last one has the counts.
         """
         time = now() if ingest_time is None else ingest_time
-        name = "object" if _GENERATION.search(_text(uri)) else "uri"
+        # A file may be named so.
+        is_of_generation = _GENERATION.search(_text(uri)) and not os.path.lexists(uri.removeprefix("file://"))
+        name = "object" if is_of_generation else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
         with self._alone:
             answered = self._ask(Kind.OBJECT, body)

@@ -16,7 +16,7 @@ import pytest
 import clickmill
 from clickmill._records import record_batches
 from clickmill._config import Settings, read
-from conftest import HERE, MESSAGES, PIPELINES, POISON, TIME, lines, run
+from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, run
 
 
 @pytest.mark.parametrize("of", ["loaded", "shop"])
@@ -35,6 +35,22 @@ def test_objects_are_answered_as_run_loads_them(request, of):
         assert list(chain.object(source, ingest_time=time))
     assert lines(rows) == lines(loaded.rows)
     assert lines(letters) == lines(loaded.letters)
+
+
+def test_a_file_whose_name_ends_as_with_a_generation_is_that_file(files, tmp_path, monkeypatch):
+    lines = files[0].read_bytes().splitlines(keepends=True)
+    for name, count in [("f", 10), ("f@12", 20), ("f@12-3", 30)]:
+        (tmp_path / name).write_bytes(b"".join(lines[:count]))
+    monkeypatch.chdir(tmp_path)
+    with clickmill.chain(OBJECTS, set=[f"source.uri={tmp_path}", WITHOUT_LIMIT]) as chain:
+        for name, count in [("f", 10), ("f@12", 20), ("f@12-3", 30)]:
+            path = str(tmp_path / name)
+            for uri in (name, path, f"file://{path}", *chain.objects(path)):
+                *_, last = chain.object(uri)
+                assert last.counts["rows_in"] == count, uri
+        # One that is not there is one of another generation.
+        with pytest.raises(clickmill.ClickmillError, match="is not what"):
+            list(chain.object(str(tmp_path / "f@13-1")))
 
 
 def test_columns_of_json_and_rows_of_routes_come_too(tmp_path):
