@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import collections.abc
 import dataclasses
 import datetime
 import json
@@ -18,7 +19,7 @@ from . import _wire
 from ._config import Settings
 from ._errors import ClickmillError, ProcessDied
 from ._process import Answered, Process, abandon
-from ._records import Records, cut_short, micros, now, record_batches
+from ._records import Records, cut_short, micros, now, record_batches, table_of
 from ._wire import Frame, Kind
 
 #: How the name of an object ends that says which one: a number, of a file its time and size.
@@ -27,6 +28,7 @@ _GENERATION = re.compile(r"@-?\d+(-\d+)?$")
 _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
 _TRIES = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -151,10 +153,13 @@ class Chain:
     ) -> Answer:
         """Runs records through the chain.
 
-        ``records`` is an Arrow table, or an iterable of bytes, texts or dicts, with the columns ``payload``,
-        ``source``, ``message_id``, ``publish_time``, ``ingest_time``, ``ordering_key`` and ``attributes``; other
-        columns are an error. Without them, ``source`` and ``ingest_time`` are those given here, or now; the message's
-        id is its place in ``records`` from 0; it was published at its ingest time.
+        ``records`` is a table, or an iterable of bytes, texts or dicts, with the columns ``payload``, ``source``,
+        ``message_id``, ``publish_time``, ``ingest_time``, ``ordering_key`` and ``attributes``; other columns are an
+        error. A table is one of pyarrow (``Table``, ``RecordBatch``, ``RecordBatchReader``), a DataFrame of pandas,
+        without its index, or of Polars, or anything else that has ``__arrow_c_stream__``.
+
+        Where values are missing or null, ``source`` and ``ingest_time`` are those given here, or now; the message's
+        id is its place in ``records`` from 0; it was published at its ingest time; its payload is empty.
 
         Records with the same ids and times give the same bytes, whenever it is.
         """
@@ -166,6 +171,9 @@ class Chain:
 
     def stream(self, batches: typing.Iterable[Records], **provenance: typing.Any) -> typing.Iterator[Answer]:
         """Runs one batch after the other, each answered by itself."""
+        if not isinstance(batches, collections.abc.Iterator) and table_of(batches) is not None:
+            # Its columns would be the batches.
+            raise ClickmillError("one table is given, wanted several", hint="put it into a list")
         for records in batches:
             yield self(records, **provenance)
 
@@ -357,7 +365,9 @@ def pinned(settings: Settings) -> Settings:
 
 def _text(uri: typing.Any) -> str:
     if not isinstance(uri, str):
-        raise ClickmillError(f"an object is named by a text, not by {type(uri).__name__}", hint="such as gs://bucket/a.csv")
+        raise ClickmillError(
+            f"an object is named by a text, not by {type(uri).__name__}", hint="such as gs://bucket/a.csv"
+        )
     return uri
 
 

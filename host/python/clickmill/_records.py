@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import datetime
+import math
+import sys
 import typing
 
 import pyarrow as pa
@@ -23,10 +27,20 @@ RECORDS = pa.schema(
         pa.field("attributes", pa.map_(pa.string(), pa.string())),
     ]
 )
-#: Columns of which any form is taken: of times any unit, of attributes maps and lists.
-_AS_THEY_ARE = ("publish_time", "ingest_time", "attributes")
+_TIMES = ("publish_time", "ingest_time")
+_TEXTS = (bytes, str, bytearray, memoryview)
+#: What most are comes first: to ask for any mapping takes long.
+_MAPPINGS = (dict, collections.abc.Mapping)
 
-Records = typing.Union[pa.Table, pa.RecordBatch, typing.Iterable[typing.Union[bytes, str, dict[str, typing.Any]]]]
+
+class ArrowStream(typing.Protocol):
+    """What hands over Arrow data, as DataFrames of pandas and Polars do."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+Record = typing.Union[bytes, str, typing.Mapping[str, typing.Any]]
+Records = typing.Union[pa.Table, pa.RecordBatch, pa.RecordBatchReader, ArrowStream, typing.Iterable[Record]]
 
 
 def now() -> datetime.datetime:
@@ -44,55 +58,84 @@ def micros(time: datetime.datetime | int) -> int:
     return time if isinstance(time, int) else pa.scalar(aware(time), _TIME).value
 
 
+def is_null(value: typing.Any) -> bool:
+    """Whether it stands for no value, in Python or in pandas. Zeros and empty texts are values."""
+    # By their names: pandas need not be there.
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or type(value).__name__ in ("NaTType", "NAType")
+    )
+
+
+def table_of(records: typing.Any) -> pa.Table | None:
+    """A table of any library as an Arrow table, and a column as one of payloads. What else there is has rows."""
+    if isinstance(records, pa.Table):
+        return records
+    if isinstance(records, pa.RecordBatch):
+        return pa.Table.from_batches([records])
+    if isinstance(records, pa.RecordBatchReader):
+        return records.read_all()
+    # Where nobody has imported it, this is none of its frames.
+    pandas: typing.Any = sys.modules.get("pandas")
+    if pandas and isinstance(records, pandas.DataFrame):
+        return _of_pandas(records)
+    if pandas and isinstance(records, pandas.Series):
+        # It may have values of several types, of which Arrow makes no column.
+        return None
+    if hasattr(records, "__arrow_c_stream__"):
+        column = pa.chunked_array(records)
+    elif hasattr(records, "__arrow_c_array__"):
+        column = pa.chunked_array([pa.array(records)])
+    else:
+        return None
+    return pa.Table.from_struct_array(column) if pa.types.is_struct(column.type) else pa.table({"payload": column})
+
+
 def record_batches(
-    records: Records, *, source: str = "python", ingest_time: datetime.datetime | None = None
+    records: Records,
+    *,
+    source: str = "python",
+    ingest_time: datetime.datetime | None = None,
+    ids: pa.Array | None = None,
 ) -> list[pa.RecordBatch]:
     """Records as ``clickmill exec`` takes them, with what is missing filled in: one batch, or several where one
-    cannot hold the bytes of a column, which are at most 2 GiB."""
-    time = ingest_time or now()
-    if isinstance(records, pa.RecordBatch):
-        records = pa.Table.from_batches([records])
-    if not isinstance(records, pa.Table):
-        if isinstance(records, (bytes, bytearray, str, dict)):
-            # Its letters, numbers or keys would be the records.
-            raise ClickmillError("one record is given, wanted several", hint="put it into a list")
-        rows = [record if isinstance(record, dict) else {"payload": record} for record in records]
-        names = {name for row in rows for name in row} or {"payload"}
-        _known(names)
-        fields = [field for field in RECORDS if field.name in names]
-
-        def values(name: str) -> list[typing.Any]:
-            found = [row.get(name) for row in rows]
-            if name != "message_id":
-                return found
-            # Where it is missing it is the place, as where all lack one. What else is missing is filled in below.
-            return [str(at) if value is None else value for at, value in enumerate(found)]
-
-        columns = [_column(values(field.name), field) for field in fields]
-        records = pa.table(columns, names=[field.name for field in fields])
-    _known(records.column_names)
-    given = {name: records.column(name) for name in records.column_names}
-    number = records.num_rows
-    given.setdefault("source", pa.repeat(source, number))
-    given.setdefault("ingest_time", pa.repeat(_column([time], RECORDS.field("ingest_time"))[0], number))
-    given.setdefault("publish_time", given["ingest_time"])
-    given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
-    if "payload" not in given:
+    cannot hold the bytes of a column, which are at most 2 GiB. ``ids`` are those of records that have none, or else
+    their places."""
+    if isinstance(records, (*_TEXTS, *_MAPPINGS)):
+        # Its letters, numbers or keys would be the records.
+        raise ClickmillError("one record is given, wanted several", hint="put it into a list")
+    table = table_of(records)
+    if table is None:
+        table = _of_rows(records)
+    _known(table.column_names)
+    if "payload" not in table.column_names:
         raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
-    # What some of them lack, as what all lack; a message without a payload is an empty one, and no error of all.
-    defaults = {"payload": b"", "source": source, "ingest_time": time}
-    for name in (*defaults, "publish_time"):
-        if given[name].null_count:
-            field = RECORDS.field(name)
-            fill = _column([defaults[name]], field)[0] if name in defaults else given["ingest_time"]
-            given[name] = _fit(name, _coalesced, given[name], fill, field.type)
-    # Dictionaries, views and the like become plain columns.
-    plain = {
-        name: column if name in _AS_THEY_ARE else _fit(name, column.cast, RECORDS.field(name).type)
-        for name, column in given.items()
-    }
-    table = pa.table(plain).combine_chunks()
-    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    given = {name: _plain(name, table.column(name)) for name in table.column_names}
+    number = table.num_rows
+    time = now() if is_null(ingest_time) else ingest_time
+
+    def fill(name: str, value: typing.Any) -> None:
+        if name not in given:
+            is_column = isinstance(value, (pa.Array, pa.ChunkedArray))
+            given[name] = value if is_column else pa.repeat(value, number)
+        elif given[name].null_count:
+            # What some of them lack, as what all lack.
+            given[name] = pc.coalesce(given[name], value)
+
+    def one(name: str, value: typing.Any) -> pa.Scalar:
+        return _column([value], RECORDS.field(name))[0]
+
+    # A message without a payload is an empty one, and no error of all.
+    fill("payload", one("payload", b""))
+    fill("source", one("source", source))
+    fill("ingest_time", one("ingest_time", time))
+    fill("publish_time", given["ingest_time"])
+    if ids is None:
+        ids = pa.array([str(at) for at in range(number)], pa.string())
+    fill("message_id", ids)
+    whole = pa.table(given).combine_chunks()
+    return whole.to_batches() or [pa.RecordBatch.from_pylist([], schema=whole.schema)]
 
 
 def cut_short(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
@@ -102,8 +145,98 @@ def cut_short(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
     return batch.set_column(at, batch.schema.field(at), payloads)
 
 
-def _coalesced(column: typing.Any, fill: typing.Any, kind: pa.DataType) -> typing.Any:
-    return pc.coalesce(column.cast(kind), fill.cast(kind))
+def _of_rows(records: typing.Any) -> pa.Table:
+    """Rows as a table."""
+    kind = type(records)
+    # Of frames of other libraries the rows would be the names of their columns.
+    is_frame = hasattr(kind, "columns") or hasattr(kind, "__dataframe__")
+    if is_frame or not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
+        raise ClickmillError(
+            f"records are of the type `{kind.__name__}`, which is not taken",
+            hint="wanted an Arrow table, what gives one (`__arrow_c_stream__`), or a list of bytes, texts or dicts",
+        )
+    found = [
+        {"payload": row} if isinstance(row, _TEXTS) or not isinstance(row, _MAPPINGS) else row for row in records
+    ]
+    names = {name for row in found for name in row} or {"payload"}
+    _known(names)
+    fields = [field for field in RECORDS if field.name in names]
+    columns = [_column([row.get(field.name) for row in found], field) for field in fields]
+    return pa.table(columns, names=[field.name for field in fields])
+
+
+def _of_pandas(frame: typing.Any) -> pa.Table:
+    """A DataFrame of pandas as a table. Its index is no column."""
+    names = list(frame.columns)
+    _known(names)
+
+    def column(name: str) -> typing.Any:
+        if frame[name].dtype == object:
+            # Values of Python, of which Arrow would make another type than dicts have: of dicts, structs.
+            return _column(frame[name].tolist(), RECORDS.field(name))
+        return _fit(name, lambda: pa.array(frame[name], from_pandas=True))
+
+    return pa.table([column(name) for name in names], names=names)
+
+
+def _plain(name: str, column: typing.Any) -> typing.Any:
+    """A column in the type that is sent: dictionaries, views and the like become plain columns."""
+    kind = RECORDS.field(name).type
+    if column.null_count == len(column):
+        # Of none of its values, whatever its type is: pandas takes numbers for it, Arrow and Spark the type null.
+        return pa.nulls(len(column), kind)
+    if name == "attributes":
+        return _fit(name, _attributes, column)
+    if name not in _TIMES:
+        return _fit(name, _cast, column, kind)
+    if not pa.types.is_timestamp(column.type):
+        # Arrow would take numbers and texts for times.
+        raise _unfit(name, f"they are {column.type}")
+    # What is less than a microsecond is left out.
+    return _fit(name, column.cast, kind, column.type.unit != "ns")
+
+
+def _cast(column: typing.Any, kind: pa.DataType) -> typing.Any:
+    try:
+        return column.cast(kind)
+    except pa.ArrowNotImplementedError:
+        # Early pyarrow casts no views.
+        if column.type not in (pa.string_view(), pa.binary_view()):
+            raise
+        return pa.array(column.to_pylist(), kind)
+
+
+def _attributes(column: typing.Any) -> typing.Any:
+    """A column of pairs, in whatever form, as maps or lists of pairs of plain text."""
+    kind = column.type
+    field = RECORDS.field("attributes")
+    target = None
+    names: list[str] = []
+    if pa.types.is_map(kind):
+        if _is_text(kind.key_type) and _is_text(kind.item_type):
+            target = field.type
+    elif (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_struct(kind.value_type):
+        names = [inner.name for inner in kind.value_type]
+        # The process takes the first for the key.
+        is_in_order = len(names) == 2 and names != ["value", "key"]
+        if is_in_order and all(_is_text(inner.type) for inner in kind.value_type):
+            target = pa.list_(pa.struct([(name, pa.string()) for name in names]))
+    if target:
+        with contextlib.suppress(pa.ArrowNotImplementedError):
+            return column.cast(target)
+    rows = column.to_pylist()
+    if pa.types.is_struct(kind):
+        # A struct has all keys that any row has.
+        rows = [row and {key: value for key, value in row.items() if value is not None} for row in rows]
+    elif names and sorted(names) != ["key", "value"]:
+        rows = [row and [tuple(pair.values()) if pair else pair for pair in row] for row in rows]
+    return _column(rows, field)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null())
 
 
 def _known(names: typing.Iterable[str]) -> None:
@@ -121,8 +254,9 @@ def _column(values: list[typing.Any], field: pa.Field) -> pa.Array:
     if field.name == "payload":
         values = [_fit(field.name, value.encode) if isinstance(value, str) else value for value in values]
     if field.name == "attributes":
-        values = [list(value.items()) if isinstance(value, dict) else value for value in values]
-    return _fit(field.name, pa.array, values, field.type)
+        values = [list(value.items()) if isinstance(value, _MAPPINGS) else value for value in values]
+    # What pandas has for no value is null: NaN, NaT and NA.
+    return _fit(field.name, lambda: pa.array(values, field.type, from_pandas=True))
 
 
 def _fit(name: str, make: typing.Callable[..., typing.Any], *of: typing.Any) -> typing.Any:
@@ -130,6 +264,10 @@ def _fit(name: str, make: typing.Callable[..., typing.Any], *of: typing.Any) -> 
     try:
         return make(*of)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise ClickmillError(
-            f"records have values in column `{name}` that are not {RECORDS.field(name).type}", causes=[str(error)]
-        ) from error
+        raise _unfit(name, str(error)) from error
+
+
+def _unfit(name: str, why: str) -> ClickmillError:
+    return ClickmillError(
+        f"records have values in column `{name}` that are not {RECORDS.field(name).type}", causes=[why]
+    )

@@ -1,5 +1,6 @@
 """`clickmill.chain`: the same as `clickmill run`, whatever dies."""
 
+import collections
 import datetime
 import gc
 import json
@@ -9,7 +10,10 @@ import pickle
 import subprocess
 import sys
 import time
+import types
 
+import pandas
+import polars
 import pyarrow as pa
 import pytest
 
@@ -101,6 +105,205 @@ def test_what_some_records_lack_is_filled_in():
     assert letters.column("source").to_pylist() == ["s", "python", "python"]
 
 
+class Stream:
+    """A table of a library that nobody here knows."""
+
+    def __init__(self, rows):
+        self._table = pa.Table.from_pylist(rows)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+class Batch:
+    """Likewise, of one batch."""
+
+    def __init__(self, rows):
+        self._batch = pa.RecordBatch.from_pylist(rows)
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self._batch.__arrow_c_array__(requested_schema)
+
+
+#: What rows may come in, as libraries have it.
+TABLES = {
+    "table": pa.Table.from_pylist,
+    "batch": pa.RecordBatch.from_pylist,
+    "reader": lambda rows: pa.Table.from_pylist(rows).to_reader(),
+    "pandas": lambda rows: pandas.DataFrame(rows, index=[f"index {at}" for at in range(len(rows))]),
+    "pandas with Arrow's types": lambda rows: pandas.DataFrame(rows).convert_dtypes(dtype_backend="pyarrow"),
+    "dicts of pandas": lambda rows: pandas.DataFrame(rows).to_dict("records"),
+    "polars": polars.DataFrame,
+    "arrow of polars": lambda rows: polars.DataFrame(rows).to_arrow(),
+    "stream": Stream,
+    "array": Batch,
+}
+of_any_kind = pytest.mark.parametrize("kind", TABLES)
+
+
+def taken(records, **provenance):
+    """Rows as the process is given them."""
+    return [row for batch in record_batches(records, **provenance) for row in batch.to_pylist()]
+
+
+@of_any_kind
+def test_whatever_is_a_table_is_taken_as_a_table(kind):
+    rows = [{"payload": b"no", "message_id": "17", "ordering_key": "a"}, {"payload": b"no", "message_id": "18"}]
+    given = taken(TABLES[kind](rows), ingest_time=TIME)
+    assert [(row["payload"], row["message_id"], row["ordering_key"]) for row in given] == [
+        (b"no", "17", "a"),
+        (b"no", "18", None),
+    ]
+    with clickmill.chain(MESSAGES) as chain:
+        assert chain(TABLES[kind](rows)).letters.column("message_id").to_pylist() == ["17", "18"]
+    assert taken(TABLES[kind](rows)[:0] if kind == "pandas" else rows[:0]) == []
+
+
+@pytest.mark.parametrize("column", [pandas.Series, polars.Series, pa.array, lambda of: pa.chunked_array([of])])
+def test_a_column_is_one_of_payloads(column):
+    assert [row["payload"] for row in taken(column([b"a", b"b", None]))] == [b"a", b"b", b""]
+
+
+def test_a_table_that_cannot_be_told_from_its_names_is_refused():
+    lazy = polars.LazyFrame({"payload": [b"no"]})
+    strange = type("Frame", (), {"columns": ["payload"], "__iter__": lambda self: iter(self.columns)})()
+    for records in (lazy, strange):
+        with pytest.raises(clickmill.ClickmillError, match="`(LazyFrame|Frame)`"):
+            record_batches(records)
+    with pytest.raises(clickmill.ClickmillError, match="`int`"):
+        record_batches(5)
+    # Its columns would be the batches.
+    for records in (pa.table({"payload": [b"no"]}), polars.DataFrame({"payload": [b"no"]})):
+        with pytest.raises(clickmill.ClickmillError, match="one table is given"):
+            list(clickmill.chain(MESSAGES).stream(records))
+    # Of a reader they are.
+    with clickmill.chain(MESSAGES) as chain:
+        batches = pa.table({"payload": [b"no", b"no"]}).to_reader(max_chunksize=1)
+        assert [answer.letters.num_rows for answer in chain.stream(batches)] == [1, 1]
+
+
+PAIR = {"key": "a", "value": "b"}
+PAIRS = [[PAIR], None, []]
+TEXT, LONG_TEXT, WORD = pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())
+
+
+def structs(text, *names):
+    return pa.struct([(name, text) for name in names])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        pa.array(PAIRS, pa.list_(structs(TEXT, "key", "value"))),
+        pa.array(PAIRS, pa.large_list(structs(LONG_TEXT, "key", "value"))),
+        pa.array(PAIRS, pa.large_list(structs(WORD, "key", "value"))),
+        pa.array(PAIRS, pa.large_list(structs(pa.string_view(), "key", "value"))),
+        # By name, not by place.
+        pa.array(PAIRS, pa.list_(structs(TEXT, "value", "key"))),
+        pa.array([[{"k": "a", "v": "b"}], None, []], pa.list_(structs(TEXT, "k", "v"))),
+        pa.array([[("a", "b")], None, []], pa.map_(TEXT, TEXT)),
+        pa.array([[("a", "b")], None, []], pa.map_(LONG_TEXT, LONG_TEXT)),
+        pa.array([[("a", "b")], None, []], pa.map_(pa.string_view(), WORD)),
+        # As pandas and Polars have dicts.
+        pa.array([{"a": "b", "c": None}, None, {}], structs(TEXT, "a", "c")),
+        pa.array([None, [PAIR], None, []], pa.large_list(structs(LONG_TEXT, "key", "value")))[1:],
+    ],
+)
+def test_attributes_are_taken_in_any_form(attributes):
+    table = pa.table({"payload": [b"no"] * 3, "attributes": attributes})
+    with clickmill.chain(MESSAGES) as chain:
+        letters = chain(table).letters
+        assert [row or [] for row in letters.column("attributes").to_pylist()] == [[PAIR], [], []]
+        assert chain(pa.concat_tables([table, table])).letters.num_rows == 6
+
+
+@of_any_kind
+@pytest.mark.parametrize("nothing", [None, [], {}])
+def test_attributes_that_none_has_are_none(kind, nothing):
+    rows = [{"payload": b"no", "attributes": nothing}] * 2
+    with clickmill.chain(MESSAGES) as chain:
+        letters = chain(TABLES[kind](rows)).letters
+    assert [row or [] for row in letters.column("attributes").to_pylist()] == [[], []]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "dicts of pandas", "polars"])
+def test_attributes_may_be_dicts(kind):
+    rows = [{"payload": b"no", "attributes": {"a": "b"}}, {"payload": b"no", "attributes": None}]
+    with clickmill.chain(MESSAGES) as chain:
+        letters = chain(TABLES[kind](rows)).letters
+    assert [row or [] for row in letters.column("attributes").to_pylist()] == [[PAIR], []]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        pa.array([{"a": 1}]),
+        pa.array([[1]]),
+        pa.array(["a"]),
+        pa.array([["ab"]]),
+        pa.array([[("a", 1)]], pa.map_(TEXT, pa.int64())),
+        pa.array([[{"key": "a", "value": 1}]]),
+        pa.array([[{"key": "a", "value": "b", "more": "c"}]]),
+    ],
+)
+def test_attributes_that_are_no_texts_are_told(attributes):
+    with pytest.raises(clickmill.ClickmillError, match="`attributes` that are not map<string, string"):
+        record_batches(pa.table({"payload": [b"no"], "attributes": attributes}))
+
+
+NOTHING = {"None": None, "NaN": float("nan"), "NaT": pandas.NaT, "NA": pandas.NA}
+TIMES = ("publish_time", "ingest_time")
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("as_frame", [False, True])
+@pytest.mark.parametrize("all_lack", [False, True])
+def test_what_pandas_has_for_nothing_is_filled_in(nothing, as_frame, all_lack):
+    nothing = NOTHING[nothing]
+    whole = {"payload": b"no", "source": "s", "message_id": "7", "ordering_key": "a", "attributes": {"a": "b"}}
+    whole |= dict.fromkeys(TIMES, TIME)
+    lacks = dict.fromkeys(whole, nothing)
+    frame = pandas.DataFrame([lacks, lacks] if all_lack else [whole, lacks])
+    given = taken(frame if as_frame else frame.to_dict("records"), source="given", ingest_time=TIME)
+    filled = {"payload": b"", "source": "given", "ordering_key": None, "attributes": None}
+    filled |= dict.fromkeys(TIMES, TIME)
+    assert given[1] == filled | {"message_id": "1"}
+    assert given[0] == (filled | {"message_id": "0"} if all_lack else whole | {"attributes": [("a", "b")]})
+
+
+@of_any_kind
+def test_an_id_that_is_none_is_the_place(kind):
+    rows = [{"payload": b"no", "message_id": name} for name in ("a", None, None)]
+    assert [row["message_id"] for row in taken(TABLES[kind](rows))] == ["a", "1", "2"]
+
+
+def test_times_of_any_unit_are_taken_and_what_are_no_times_told():
+    for unit in ("s", "ms", "us", "ns"):
+        for zone in (None, "Asia/Tokyo"):
+            times = pa.array([TIME.replace(tzinfo=None), None], pa.timestamp(unit, zone))
+            rows = taken(pa.table({"payload": [b"no"] * 2, "publish_time": times}), ingest_time=TIME)
+            assert [row["publish_time"] for row in rows] == [TIME, TIME]
+    # What is less than a microsecond is left out, whether others are null or not.
+    for values in ([1001], [1001, None]):
+        table = pa.table({"payload": [b"no"] * len(values), "publish_time": pa.array(values, pa.timestamp("ns"))})
+        assert record_batches(table)[0].column("publish_time").cast(pa.int64())[0].as_py() == 1
+    for wrong in (pa.array([1, None]), pa.array(["2026-11-26", None]), pa.array([2**62], pa.timestamp("s"))):
+        table = pa.table({"payload": [b"no"] * len(wrong), "publish_time": wrong})
+        with pytest.raises(clickmill.ClickmillError, match="`publish_time`"):
+            record_batches(table)
+
+
+def test_a_time_of_zero_is_1970():
+    (row,) = taken([{"payload": b"no", "ingest_time": 0, "publish_time": 0}])
+    assert row["ingest_time"] == row["publish_time"] == datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+    assert taken([b"no"], ingest_time=0)[0]["ingest_time"] == row["ingest_time"]
+
+
+def test_a_record_may_be_any_mapping_and_bytes_of_any_kind():
+    rows = [types.MappingProxyType({"payload": b"a"}), collections.UserDict(payload=b"b"), bytearray(b"c")]
+    assert [row["payload"] for row in taken([*rows, memoryview(b"d")])] == [b"a", b"b", b"c", b"d"]
+
+
 def test_a_record_that_is_longer_than_a_frame_is_a_letter_as_any_that_is_too_large():
     with clickmill.chain(MESSAGES) as chain:
         limits = chain.hello["limits"]
@@ -124,10 +327,6 @@ def test_what_has_no_value_in_some_records_is_filled_in_and_ends_no_batch(as_tab
         later = TIME + datetime.timedelta(days=1)
         letters = chain(given, source="given", ingest_time=later).letters
         empty = chain([b""]).letters.column("code").to_pylist()
-        if as_table:
-            # Its place is not in the table that it came from.
-            with pytest.raises(clickmill.ClickmillError, match="`message_id`"):
-                chain(pa.table({"payload": [b"no"], "message_id": pa.array([None], pa.string())}))
     assert letters.column("code").to_pylist() == ["not_json", *empty]
     assert letters.column("source").to_pylist() == ["s", "given"]
     assert letters.column("timestamp").to_pylist() == letters.column("publish_time").to_pylist() == [TIME, later]
@@ -398,6 +597,10 @@ def test_wrong_columns_are_told_by_name(live):
         (b"{}", "one record"),
         ("{}", "one record"),
         ({"payload": b"{}"}, "one record"),
+        (bytearray(b"{}"), "one record"),
+        (memoryview(b"{}"), "one record"),
+        (types.MappingProxyType({"payload": b"{}"}), "one record"),
+        (collections.UserDict(payload=b"{}"), "one record"),
     ],
 )
 def test_values_of_other_types_are_told_with_their_column(records, said):
