@@ -71,7 +71,8 @@ def transform(
 
     ``records`` has the column ``payload`` (binary or text), and may have ``source``, ``message_id``,
     ``publish_time``, ``ingest_time``, ``ordering_key`` and ``attributes`` (a map of text to text). A batch
-    DataFrame without ids is refused, since a partition that is computed again may be in another order. Without
+    DataFrame without ids is refused, and so is an id that is null, since a partition that is computed again may be in
+    another order. Without
     an ingest time it is that of this call, for all records alike, so that a task that runs twice makes the same rows.
 
     The chain is asked here, on the driver, which columns its tables have; so the driver wants the secrets too.
@@ -102,7 +103,7 @@ def transform(
 
     fields = [StructField(name, from_arrow_schema(schema)) for name, schema in schemas.items()]
     answer = StructType([StructField(_TABLE, StringType(), False), *fields])
-    run = functools.partial(_run, settings, schemas, source, aware(ingest_time or now()))
+    run = functools.partial(_run, settings, schemas, source, aware(now() if ingest_time is None else ingest_time))
     answers = records.mapInArrow(run, answer)
 
     def of(name: str) -> DataFrame:
@@ -126,6 +127,9 @@ def _run(
     chain = Chain.shared(settings)
     told: dict[str, pa.Table] = {}
     for batch in batches:
+        if batch.column("message_id").null_count:
+            # Its place is another where the partition is computed again.
+            raise ClickmillError("records have no value in column `message_id`")
         answer = chain(batch, source=source, ingest_time=ingest_time)
         new = {digest: made_of for digest, made_of in chain.plugin_sets().items() if digest not in told}
         told |= new

@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import datetime
 import json
 import pathlib
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 
 import apache_beam as beam
 import distributed
+import pyarrow as pa
 import pytest
 from apache_beam.io.gcp.bigquery_tools import RowAsDictJsonCoder
 from apache_beam.io.gcp.pubsub import PubsubMessage
@@ -19,6 +21,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dask.dask_runner import DaskRunner
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.utils.timestamp import Timestamp
 from pyarrow import parquet
 
 import clickmill.beam
@@ -169,6 +172,49 @@ def test_tables_give_what_run_gives(live, tmp_path):
     tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
     is_same(tmp_path, live)
+
+
+class Stream:
+    """A table of a library that nobody here knows."""
+
+    def __init__(self, rows):
+        self._table = pa.Table.from_pylist(rows)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("table", [pa.Table.from_pylist, Stream])
+def test_ids_that_a_table_lacks_are_of_chance(tmp_path, table):
+    some = [{"payload": b"no", "message_id": name} for name in ("7", None, None)]
+    tables = [table(some), table([{"payload": b"no"}] * 2), table([{"payload": b"no", "message_id": None}] * 2)]
+    run([*tables, *tables], tmp_path, IN_MEMORY, pipeline=MESSAGES)
+    names = [letter["message_id"] for letter in of_files(tmp_path / "letters")]
+    # The same id and time make the same file.
+    assert len(names) == len(set(names)) + names.count("7") - 1
+    assert "7" in names and len([name for name in names if len(name) > 30]) == 12
+
+
+EPOCH = "1970-01-01 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("zero", [0, Timestamp(0), datetime.datetime.fromtimestamp(0, datetime.timezone.utc)])
+def test_a_time_of_zero_is_1970(tmp_path, zero):
+    record = {"payload": b"no", "message_id": "7", "ingest_time": zero, "publish_time": zero}
+    run([record], tmp_path, IN_MEMORY, pipeline=MESSAGES)
+    (letter,) = of_files(tmp_path / "letters")
+    assert letter["timestamp"] == letter["publish_time"] == EPOCH
+    assert list(clickmill.beam._StampObject().process(("a.csv", zero))) == [("a.csv", 0)]
+    ((_, now),) = clickmill.beam._StampObject().process(("a.csv", None))
+    assert now > 0
+
+
+def test_what_is_not_a_number_is_nothing(tmp_path):
+    names = ("payload", "source", "message_id", "publish_time", "ingest_time", "ordering_key", "attributes")
+    run([dict.fromkeys(names, float("nan"))], tmp_path, IN_MEMORY, pipeline=MESSAGES, source="given")
+    (letter,) = of_files(tmp_path / "letters")
+    assert letter["source"] == "given" and len(letter["message_id"]) > 30
+    assert letter["timestamp"] == letter["publish_time"] > EPOCH
 
 
 @pytest.mark.parametrize("code", [1, 2, 3])

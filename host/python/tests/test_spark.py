@@ -87,6 +87,20 @@ def test_records_without_ids_are_refused():
         spark.stop()
 
 
+def test_an_id_that_is_null_is_refused_and_attributes_that_all_are_not():
+    spark = session("local[1]")
+    try:
+        records = spark.sql("select 'no' payload, '7' message_id, null attributes")
+        letters = clickmill.spark.transform(records, MESSAGES).letters.toArrow()
+        with pytest.raises(Exception, match="no value in column `message_id`"):
+            none = spark.sql("select 'no' payload, cast(null as string) message_id")
+            clickmill.spark.transform(none, MESSAGES).letters.toArrow()
+    finally:
+        spark.stop()
+    assert letters.column("message_id").to_pylist() == ["7"]
+    assert not letters.column("attributes")[0].as_py()
+
+
 def test_an_ingest_time_without_a_zone_is_utcs_wherever_the_driver_is(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()

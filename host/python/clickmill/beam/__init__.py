@@ -34,7 +34,7 @@ from apache_beam.transforms.util import GroupIntoBatches
 from .._chain import Answer, Chain, pinned
 from .._config import Settings, tables_of
 from .._errors import ClickmillError
-from .._records import micros, now, record_batches
+from .._records import is_null, micros, now, record_batches, table_of
 
 __all__ = ["Outputs", "Transform"]
 
@@ -43,6 +43,8 @@ _NAMESPACE = "clickmill"
 _LETTERS = "letters"
 _PLUGIN_SETS = "plugin_sets"
 
+#: What is one record, and no table.
+_ONE = (PubsubMessage, bytes, str, dict)
 #: A record, of values that Beam encodes without pickling.
 _Record = dict[str, typing.Any]
 
@@ -64,7 +66,7 @@ class Transform(beam.PTransform[typing.Any, typing.Any]):
     """Runs a pipeline file's chain over records.
 
     Elements that come in are messages of Pub/Sub (``ReadFromPubSub(with_attributes=True)``), bytes or text, dicts
-    with the columns that ``clickmill.chain`` takes, or Arrow tables of these. With ``objects=True`` they are
+    with the columns that ``clickmill.chain`` takes, or tables of these. With ``objects=True`` they are
     names of objects, such as ``gs://bucket/file.csv``, or pairs of a name and an ingest time. Each object is read
     whole by the process itself, with its lines as origins.
 
@@ -207,7 +209,7 @@ class _StampObject(beam.DoFn):
 
     def process(self, element: str | tuple[str, typing.Any]) -> typing.Iterator[tuple[str, int]]:
         uri, time = (element, None) if isinstance(element, str) else element
-        yield uri, _micros(time or now())
+        yield uri, _micros(now() if is_null(time) else time)
 
 
 class _Records(beam.DoFn):
@@ -220,16 +222,15 @@ class _Records(beam.DoFn):
 
     def process(self, element: typing.Any) -> typing.Iterator[tuple[int, _Record | pa.RecordBatch]]:
         key = next(self._turn) % self._shards
-        if isinstance(element, (pa.Table, pa.RecordBatch)):
-            if "message_id" not in element.schema.names:
-                # Of chance: places would be the same in every table.
-                table = uuid.uuid4().hex
-                ids = pa.array([f"{table}-{at}" for at in range(element.num_rows)], pa.string())
-                element = element.append_column("message_id", ids)
-            for batch in record_batches(element, source=self._source):
-                yield key, batch
-        else:
+        table = None if isinstance(element, _ONE) else table_of(element)
+        if table is None:
             yield key, _record(element, self._source)
+            return
+        # Of chance: places would be the same in every table.
+        chance = uuid.uuid4().hex
+        ids = pa.array([f"{chance}-{at}" for at in range(table.num_rows)], pa.string())
+        for batch in record_batches(table, source=self._source, ids=ids):
+            yield key, batch
 
 
 def _record(element: typing.Any, source: str) -> _Record:
@@ -247,16 +248,16 @@ def _record(element: typing.Any, source: str) -> _Record:
         element = {"payload": element}
     elif not isinstance(element, dict):
         raise TypeError(
-            "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and Arrow tables, "
+            "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and tables, "
             f"not `{type(element).__name__}`"
         )
     # A payload of none is an empty message's; what has no such key is no record.
-    given = {name: value for name, value in element.items() if value is not None or name == "payload"}
+    given = {name: value for name, value in element.items() if not is_null(value) or name == "payload"}
     record = {"source": source, **given}
     if "message_id" not in record:
         # Of chance: places would be the same in every batch.
         record["message_id"] = uuid.uuid4().hex
-    ingested = _micros(record.get("ingest_time") or now())
+    ingested = _micros(record["ingest_time"] if "ingest_time" in record else now())
     published = record.get("publish_time")
     record["ingest_time"] = ingested
     record["publish_time"] = ingested if published is None else _micros(published)
