@@ -19,7 +19,7 @@ use clickmill_pipeline::AuditSink;
 use clickmill_sink::{Tables, check_condition};
 use clickmill_tables::result_set::{Answer, ResultSet};
 
-const TABLE: &str = "clickstream_analytics.dead_letter";
+const TABLE: &str = "dead_letter";
 /// As many letters are shown at most, all of one id.
 const MOST_SHOWN: usize = 10;
 
@@ -45,12 +45,35 @@ pub(super) enum DeadLetter {
     Explain(replay::Explain),
 }
 
+/// Where letters are
+#[derive(Debug, Args)]
+struct Letters {
+    /// The dataset of the letters (default: clickstream_analytics, or the only one that has letters)
+    #[arg(long, value_name = "DATASET")]
+    dataset: Option<String>,
+}
+
+impl Letters {
+    fn dataset(self, warehouse: &str) -> Result<String, Failure> {
+        match self.dataset {
+            Some(named) if named.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+                Ok(named)
+            }
+            Some(named) => Err(Failure::bad_input(format!("`{named}` is not a dataset"))),
+            None => place::dataset_with(warehouse, &[TABLE], "`--dataset` names one"),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct List {
     /// A condition in SQL
     #[arg(long = "where", value_name = "SQL", default_value = "TRUE")]
     condition: String,
+
+    #[command(flatten)]
+    letters: Letters,
 
     /// The most letters to list
     #[arg(long, default_value_t = 20)]
@@ -66,6 +89,9 @@ pub(super) struct List {
 pub(super) struct Show {
     /// The letter's id, or how it begins
     id: String,
+
+    #[command(flatten)]
+    letters: Letters,
 
     /// Print it as JSON
     #[arg(long)]
@@ -85,12 +111,13 @@ impl DeadLetter {
 
 impl List {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let Self { condition, limit, json } = self;
+        let Self { condition, letters, limit, json } = self;
         check_condition(&condition)?;
+        let dataset = letters.dataset(warehouse)?;
         let sql = |place: &str| {
             format!(
                 "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, {place} errorMessage \
-                 FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
+                 FROM {dataset}.{TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
             )
         };
         // A table that no run of this version has written to does not have the places of rows.
@@ -119,9 +146,10 @@ fn without_rows(answer: Answer) -> Result<Answer, Failure> {
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let id = ids::beginning(&self.id, "letter")?;
+        let dataset = self.letters.dataset(warehouse)?;
         // Pipelines that refuse the same record have letters of one id; a pipeline that met it twice, two of them.
         let sql = format!(
-            "SELECT * FROM {TABLE} WHERE letter_id LIKE '{id}%' \
+            "SELECT * FROM {dataset}.{TABLE} WHERE letter_id LIKE '{id}%' \
              QUALIFY ROW_NUMBER() OVER (PARTITION BY pipeline, letter_id ORDER BY timestamp DESC) = 1 \
              ORDER BY letter_id, pipeline LIMIT {MOST_SHOWN}"
         );
@@ -136,7 +164,12 @@ impl Show {
         let open = found.rows.iter().filter(|row| text(&found, row, "sealed_with").is_none());
         for row in open {
             let pipeline = text(&found, row, "pipeline").unwrap_or_default();
-            enter(warehouse, pipeline, text(&found, row, "letter_id").unwrap_or_default())?;
+            enter(
+                warehouse,
+                &dataset,
+                pipeline,
+                text(&found, row, "letter_id").unwrap_or_default(),
+            )?;
         }
         if self.json {
             return print_set(found, true);
@@ -165,10 +198,10 @@ fn text<'a>(of: &ResultSet, row: &'a [Json], column: &str) -> Option<&'a str> {
 }
 
 /// Enters that a letter of a pipeline is shown, before it is.
-fn enter(warehouse: &str, pipeline: &str, letter_id: &str) -> Result<(), Failure> {
+fn enter(warehouse: &str, dataset: &str, pipeline: &str, letter_id: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tables = runtime.block_on(Tables::open(&Place::Warehouse, warehouse))?;
-    let target = TableName { dataset: place::DATASET.to_owned(), table: String::new() };
+    let target = TableName { dataset: dataset.to_owned(), table: String::new() };
     let folder = place::audit();
     let failed = |error: Failure| {
         error.hint(format!(

@@ -1,15 +1,45 @@
 //! Where things are: the cache of compiled plugins, the audit log, what comes with clickmill. And who is
 //! asking.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, owner};
 use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 use clickmill_sandbox::Engine;
+use clickmill_warehouse::Warehouse;
 
 /// The dataset where no pipeline file names one.
 pub(crate) const DATASET: &str = "clickstream_analytics";
+
+/// The dataset of a warehouse that has one of these tables, where nobody names one: [`DATASET`], or the only other one.
+///
+/// # Errors
+///
+/// Several others have them.
+pub(crate) fn dataset_with(
+    warehouse: &str,
+    tables: &[&str],
+    hint: &str,
+) -> Result<String, Failure> {
+    let warehouse = Warehouse::open(warehouse)?;
+    let known = tokio::runtime::Runtime::new()?.block_on(warehouse.tables())?;
+    let known = known.into_iter().filter(|(name, _)| tables.contains(&name.table.as_str()));
+    let mut others: BTreeSet<String> = known.map(|(name, _)| name.dataset).collect();
+    let is_usual = others.remove(DATASET);
+    let Some(first) = others.first().cloned() else { return Ok(DATASET.to_owned()) };
+    let (tables, others) = (tables.join("` and `"), Vec::from_iter(others));
+    if is_usual {
+        eprintln!("note: `{}` also has `{tables}`: {hint}", others.join("`, `"));
+        return Ok(DATASET.to_owned());
+    }
+    if others.len() == 1 {
+        return Ok(first);
+    }
+    let told = format!("datasets `{}` all have `{tables}`", others.join("`, `"));
+    Err(Failure::bad_input(told).hint(hint.to_owned()))
+}
 
 /// The environment variable that names the cache folder.
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 
 use super::functions::Kind;
 pub(super) use operators::checked_expr;
-use operators::{compared, in_order, is_same};
+use operators::{compared, in_order, is_same, sorted_by};
 
 /// A plan with BigQuery's operators.
 pub(super) fn checked(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
@@ -65,9 +65,13 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
     let checked = plan.map_expressions(|expr| {
         let name = names.save(&expr);
         // A number is grouped with those that are equal, as it is ordered with them.
-        let ordered = sorts || group.contains(&expr);
+        let groups = group.contains(&expr);
         let expr = checked_expr(expr, &schema)?;
-        let expr = if ordered { in_order(expr, &schema)? } else { expr };
+        let expr = match (sorts, groups) {
+            (true, _) => sorted_by(expr, &schema)?,
+            (false, true) => in_order(expr, &schema)?,
+            (false, false) => expr,
+        };
         Ok(Transformed::yes(name.restore(expr)))
     });
     // What is above sees the types that there are now.

@@ -102,7 +102,17 @@ impl LoadHistory {
         let named = tables.filter(|(_, schema)| schema.columns.iter().any(|c| c.name == SOURCE));
         let several = named.map(|(table, _)| table.clone()).collect();
         let of = pipeline.map(|pipeline| (pipeline.sink.table, pipeline.name));
-        let dataset = of.as_ref().map_or(place::DATASET, |(table, _)| &table.dataset).to_owned();
+        let dataset = match &of {
+            Some((table, _)) => table.dataset.clone(),
+            None => {
+                let tables = [ledger::TABLE, failures::TABLE];
+                place::dataset_with(
+                    warehouse,
+                    &tables,
+                    "`--pipeline` names a file that writes there",
+                )?
+            }
+        };
         let runtime = tokio::runtime::Runtime::new()?;
         let tables = runtime.block_on(Tables::open(&place, warehouse))?;
         Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of, several })

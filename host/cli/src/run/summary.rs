@@ -149,7 +149,7 @@ pub(crate) fn not_loaded(summary: &Summary) -> Result<(), Failure> {
     let others = summary.loaded > 0 || summary.failed.len() > 1;
     Err(if others && summary.left == 0 {
         failure.hint(
-            "`clickmill loads list` shows what is not loaded; all else is, and is not loaded again",
+            "`clickmill loads list --pipeline FILE` shows what is not loaded; all else is, and is not loaded again",
         )
     } else {
         failure

@@ -28,6 +28,15 @@ pub(super) fn in_order(expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusion
     Ok(sorted.call(vec![expr]))
 }
 
+/// What rows are ordered by: a number as in [`in_order`], and no array, record or JSON.
+pub(super) fn sorted_by(expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let found = expr.get_type(schema)?;
+    if found.is_nested() || Kind::of(&found) == Some(Kind::Json) {
+        return plan_err!("ORDER BY does not take {}", Kind::name_of(&found));
+    }
+    in_order(expr, schema)
+}
+
 fn kind(expr: &Expr, schema: &DFSchema) -> Result<Option<Kind>, DataFusionError> {
     Ok(Kind::of(&expr.get_type(schema)?))
 }
@@ -96,7 +105,7 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
         }
         Expr::AggregateFunction(mut aggregate) => {
             for Sort { expr, .. } in &mut aggregate.params.order_by {
-                *expr = in_order(expr.clone(), schema)?;
+                *expr = sorted_by(expr.clone(), schema)?;
             }
             Transformed::yes(Expr::AggregateFunction(aggregate))
         }
@@ -107,7 +116,7 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
             }
             let fun = frames::recomputed(fun, &params, schema)?;
             for Sort { expr, .. } in &mut params.order_by {
-                *expr = in_order(expr.clone(), schema)?;
+                *expr = sorted_by(expr.clone(), schema)?;
             }
             for expr in &mut params.partition_by {
                 *expr = in_order(expr.clone(), schema)?;
