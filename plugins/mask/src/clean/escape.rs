@@ -1,7 +1,7 @@
 //! Decodes what writers of URLs, JSON and HTML escape, and what is a sign of ASCII in another script.
 //!
 //! - `%XX`, encoded any number of times (`%2540`), and `%uXXXX`.
-//! - `\uXXXX`, `\xXX`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
+//! - `\uXXXX`, `\u{XX}`, `\UXXXXXXXX`, `\xXX`, `\x{XX}`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
 //! - `&#64;`, `&#x40;` and the names of signs and letters (`&commat;`), with any number of `amp;`.
 //! - Full-width letters and digits (`＠`), Arabic, Persian and Devanagari digits, typographic spaces and
 //!   hyphens; what is not seen (zero-width spaces, direction marks) goes.
@@ -188,8 +188,12 @@ fn backslash(text: &[u8]) -> Result<Escape, usize> {
     let rest = &text[slashes..];
     let quote = Level { percent: 0, slashes: u8::try_from(slashes).unwrap_or(u8::MAX) };
     let escape = match rest {
+        [b'u' | b'x', b'{', digits @ ..] => braced(slashes + 3, digits),
         [b'u', digits @ ..] => {
             hex(digits, 4).map(|code| Escape::char(slashes + 5, code, Level::default()))
+        }
+        [b'U', digits @ ..] => {
+            hex(digits, 8).map(|code| Escape::char(slashes + 9, code, Level::default()))
         }
         [b'x', digits @ ..] => {
             hex(digits, 2).map(|code| Escape::char(slashes + 3, code, Level::default()))
@@ -200,6 +204,15 @@ fn backslash(text: &[u8]) -> Result<Escape, usize> {
         _ => None,
     };
     escape.ok_or(slashes)
+}
+
+/// What JavaScript, Rust, Swift, Ruby, PHP and Perl write in braces, `\u{40}`, from its first digit on.
+fn braced(before: usize, text: &[u8]) -> Option<Escape> {
+    const MAX_DIGITS: usize = 6;
+    let count = text.iter().take(MAX_DIGITS).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let is_closed = count > 0 && text.get(count) == Some(&b'}');
+    let code = hex(text, count).filter(|_| is_closed)?;
+    Some(Escape::char(before + count, code, Level::default()))
 }
 
 fn entity(text: &[u8]) -> Option<Escape> {
@@ -254,6 +267,8 @@ mod tests {
             ("a%2540b%25252Fc", "a@b/c"),
             ("%u0040%U002B", "@+"),
             (r"a\u0040b\x40c\\\u0040", "a@b@c@"),
+            (r"a\u{40}b\\x{40}c\U00000040\u{1F600}", "a@b@c@\u{1f600}"),
+            (r"\u{} \u{4g} \u{0000040} \U0000004", r"\u{} \u{4g} \u{0000040} \U0000004"),
             (r#"\"a\/b\\\"\n"#, "\"a/b\"\n"),
             ("&#64;&#x40;&commat;&amp;#64;&amp;amp;b", "@@@@&b"),
             ("a&#64b&amp;#64;&lpar;&eacute;&thinsp;&ndash;", "a@b@(\u{e9}\u{2009}\u{2013}"),

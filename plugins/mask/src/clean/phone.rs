@@ -33,8 +33,8 @@ use std::ops::RangeInclusive;
 use super::span::{Mark, Span};
 use super::view::View;
 use forms::{
-    has_groups_of_a_country, is_in_fours, is_national, is_north_american, is_ungrouped,
-    is_with_area_code,
+    has_groups_of_a_country, is_in_fours, is_national, is_north_american, is_of_thousands,
+    is_ungrouped, is_with_area_code,
 };
 pub(super) use groups::Groups;
 use groups::{DASH, Group, MAX_GAP, MAX_READ, OPEN, SLASH, SPACE, digits, read_run};
@@ -211,6 +211,7 @@ fn national(groups: &[Group]) -> Option<(usize, usize)> {
     }
     (0..groups.len())
         .filter(|start| *start == 0 || is_border(groups[*start].gap))
+        .filter(|start| !is_of_thousands(groups, *start))
         .find_map(|start| Some((start, start + end(&groups[start..], is_of_a_form)?)))
 }
 

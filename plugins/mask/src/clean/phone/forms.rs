@@ -44,6 +44,20 @@ pub(super) fn has_groups_of_a_country(groups: &[Group]) -> bool {
         || is(&[2, 3, 2, 2]) && in_one_way && first.first != b'0'
 }
 
+/// Whether the group at this place is one of thousands within a larger number: `1 050 000 000`.
+pub(super) fn is_of_thousands(groups: &[Group], at: usize) -> bool {
+    let Some([before, group, second, third]) =
+        at.checked_sub(1).and_then(|at| groups.get(at..at + 4))
+    else {
+        return false;
+    };
+    // `12 050 030 000 000`
+    let goes_on = at > 1 && before.gap == SPACE && before.len() == 3;
+    before.len() <= 3
+        && (before.first != b'0' || goes_on)
+        && [group, second, third].iter().all(|group| group.len() == 3 && group.gap == SPACE)
+}
+
 pub(super) fn is_with_area_code(groups: &[Group]) -> bool {
     let [area, second, rest @ ..] = groups else {
         return false;
@@ -88,6 +102,11 @@ pub(super) fn is_national(groups: &[Group]) -> bool {
         return false;
     };
     if trunk.first != b'0' || !(2..=6).contains(&trunk.len()) {
+        return false;
+    }
+    // No country and no area begins with 0 behind `00`: these are the zeros of a round number.
+    let third = if trunk.len() == 2 { second.first } else { trunk.third };
+    if trunk.second == b'0' && third == b'0' {
         return false;
     }
     let is_date =

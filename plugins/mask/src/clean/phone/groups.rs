@@ -15,6 +15,7 @@ pub(crate) struct Group {
     pub(super) gap: u8,
     pub(super) first: u8,
     pub(super) second: u8,
+    pub(super) third: u8,
 }
 
 impl Group {
@@ -55,8 +56,9 @@ pub(super) fn read_run(
     let mut end = first;
     while let Some((lead, start, gap)) = next {
         end = start + text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
-        let second = if end - start > 1 { text[start + 1] } else { b' ' };
-        groups.push(Group { lead, start, end, gap, first: text[start], second });
+        let digit = |at: usize| text[start..end].get(at).copied().unwrap_or(b' ');
+        let (first, second, third) = (text[start], digit(1), digit(2));
+        groups.push(Group { lead, start, end, gap, first, second, third });
         next = if groups.len() < MAX_READ { read_gap(view, end, sign) } else { None };
     }
     let touches = match &text[end..] {
