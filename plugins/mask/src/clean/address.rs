@@ -25,7 +25,7 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
     let mut at = 0;
     let mut before = b' ';
     while at < text.len() {
-        let is_within = before.is_ascii_alphanumeric() || before == b'_';
+        let is_within = before.is_ascii_alphanumeric();
         // Within a word nothing begins, so nothing is measured: words may be as long as the text.
         let length =
             if is_within { 0 } else { text[at..].iter().take_while(|b| is_part(**b)).count() };
@@ -35,7 +35,13 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
             continue;
         }
         let end = at + length;
-        let follows_word = text.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let dots = text[at..end].iter().take_while(|b| **b == b'.').count();
+        if dots > 1 {
+            at += dots;
+            before = b'.';
+            continue;
+        }
+        let follows_word = text.get(end).is_some_and(u8::is_ascii_alphanumeric);
         let part = &text[at..end];
         let known = spans.len();
         if !follows_word && let Some(v6) = v6(part) {
@@ -109,11 +115,22 @@ fn v4s(text: &[u8], start: usize, end: usize, spans: &mut Vec<Span>) {
     for piece in text[start..end].split(|b| *b == b':') {
         let piece_start = at;
         at += piece.len() + 1;
-        let piece = piece.strip_suffix(b".").unwrap_or(piece);
         let piece_end = piece_start + piece.len();
-        if is_v4(piece) && !is_version(&text[..piece_start], &text[piece_end..]) {
-            spans.push(Span { start: piece_start, end: piece_end, mark: Mark::Ip });
+        let mut from = piece_start;
+        // `10.0.0.1...10.0.0.9`
+        while let Some(dots) = memchr::memmem::find(&text[from..piece_end], b"..") {
+            add_v4(text, from, from + dots, spans);
+            from += dots;
+            from += text[from..piece_end].iter().take_while(|b| **b == b'.').count();
         }
+        let sentence_end = usize::from(text[from..piece_end].ends_with(b"."));
+        add_v4(text, from, piece_end - sentence_end, spans);
+    }
+}
+
+fn add_v4(text: &[u8], start: usize, end: usize, spans: &mut Vec<Span>) {
+    if is_v4(&text[start..end]) && !is_version(&text[..start], &text[end..]) {
+        spans.push(Span { start, end, mark: Mark::Ip });
     }
 }
 
@@ -131,15 +148,108 @@ fn is_v4(text: &[u8]) -> bool {
 
 fn is_version(before: &[u8], after: &[u8]) -> bool {
     let goes_on = match after {
-        [b, ..] if b.is_ascii_alphanumeric() || *b == b'_' => true,
+        [b, ..] if b.is_ascii_alphanumeric() => true,
         // Not `+`, which is a space in a query.
         [b'-', b, ..] => b.is_ascii_alphabetic(),
+        [b'_', b, ..] => b.is_ascii_digit() || is_of_package(&after[1..]),
         _ => false,
     };
     // A number before the four.
-    goes_on
-        || before.ends_with(b".")
-        || !is_port(after) && (is_product(before) || announces_version(before))
+    let goes_before = match before {
+        [.., b'.', b'.'] => false,
+        [.., b'.'] => true,
+        [.., b, b'_'] => b.is_ascii_digit() || is_package(after),
+        _ => false,
+    };
+    goes_on || goes_before || !is_port(after) && (is_product(before) || announces_version(before))
+}
+
+/// What stands behind the version in the name of a package: `tool_1.2.3.4_amd64.deb`.
+const OF_PACKAGES: &[&[u8]] = &[
+    b"all",
+    b"alpha",
+    b"amd64",
+    b"any",
+    b"arm",
+    b"arm64",
+    b"armhf",
+    b"beta",
+    b"build",
+    b"darwin",
+    b"dev",
+    b"final",
+    b"i386",
+    b"linux",
+    b"mac",
+    b"macos",
+    b"osx",
+    b"portable",
+    b"pre",
+    b"rc",
+    b"release",
+    b"setup",
+    b"snapshot",
+    b"stable",
+    b"win",
+    b"win32",
+    b"win64",
+    b"windows",
+    b"x32",
+    b"x64",
+    b"x86",
+];
+
+/// How the names of packages end.
+const PACKAGES: &[&[u8]] = &[
+    b"apk",
+    b"appimage",
+    b"bin",
+    b"bz2",
+    b"cab",
+    b"crx",
+    b"deb",
+    b"dll",
+    b"dmg",
+    b"dsc",
+    b"exe",
+    b"gem",
+    b"gz",
+    b"ipa",
+    b"iso",
+    b"jar",
+    b"msi",
+    b"nupkg",
+    b"orig",
+    b"pkg",
+    b"rpm",
+    b"snap",
+    b"so",
+    b"tar",
+    b"tgz",
+    b"vsix",
+    b"war",
+    b"whl",
+    b"xpi",
+    b"xz",
+    b"zip",
+];
+
+fn is_of_package(text: &[u8]) -> bool {
+    begins_with_one_of(text, OF_PACKAGES)
+}
+
+fn is_package(after: &[u8]) -> bool {
+    after.strip_prefix(b".").is_some_and(|end| begins_with_one_of(end, PACKAGES))
+}
+
+/// Whether the first word of a text, without a number at its end (`rc1`), is one of these.
+fn begins_with_one_of(text: &[u8], words: &[&[u8]]) -> bool {
+    let length = text.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphanumeric()).count();
+    let word = &text[..length];
+    let letters = word.iter().rposition(u8::is_ascii_alphabetic).map_or(0, |at| at + 1);
+    words.iter().any(|known| {
+        known.eq_ignore_ascii_case(word) || known.eq_ignore_ascii_case(&word[..letters])
+    })
 }
 
 /// Whether the text begins with a port, and with neither a line and a column nor more of a version.
@@ -169,8 +279,9 @@ fn is_product(before: &[u8]) -> bool {
 
 /// Whether the last word of the text is one that is followed by a version.
 fn announces_version(before: &[u8]) -> bool {
-    let is_between =
-        |b: &&u8| matches!(b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.');
+    let is_between = |b: &&u8| {
+        matches!(b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.' | b'_' | 0x1B)
+    };
     let gap = before.iter().rev().take(4).take_while(is_between).count();
     let before = &before[..before.len() - gap];
     let length = before.iter().rev().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
@@ -236,6 +347,17 @@ mod tests {
                 ("\u{90ae}\u{ff1a}::ffff:192.0.2.57", "\u{90ae}\u{ff1a}[ip]"),
                 ("\u{ff1a}192.0.2.57", "\u{ff1a}[ip]"),
                 (":2001:db8::1", ":[ip]"),
+                ("log_203.0.113.45.txt", "log_[ip].txt"),
+                ("_203.0.113.45_, x_203.0.113.45_access.log", "_[ip]_, x_[ip]_access.log"),
+                ("fe80_2001:db8::1_x", "fe80_[ip]_x"),
+                ("...203.0.113.45...", "...[ip]..."),
+                ("wait...203.0.113.45, add..203.0.113.45", "wait...[ip], add..[ip]"),
+                ("10.0.0.1..10.0.0.9", "[ip]..[ip]"),
+                ("...2001:db8::1...", "...[ip]..."),
+                ("\x1b[31m203.0.113.45\x1b[0m", "\x1b[31m[ip]\x1b[0m"),
+                (r"\u001b[31m203.0.113.45\u001b[0m", r"\u001b[31m[ip]\u001b[0m"),
+                (r"\033[1;31m203.0.113.45\033[0m", r"\033[1;31m[ip]\033[0m"),
+                ("%1B%5B31m2001:db8::1%1B%5B0m", "%1B%5B31m[ip]%1B%5B0m"),
             ],
         );
     }
@@ -258,6 +380,10 @@ mod tests {
             "256.1.1.1",
             "1.2.3",
             "10.20.30.4000",
+            "app_version_1.2.3.4, v_1.2.3.4",
+            "\x1b[32mversion\x1b[0m=\x1b[31m1.2.3.4\x1b[0m",
+            "tool_1.2.3.4_amd64.deb, tool_1.2.3.4.tar.gz, Setup_10.0.0.5.exe",
+            "1.2.3.4_beta2, 1.2.3.4_5",
             "a1.2.3.4",
             "10:20:30",
             "00:1a:2b:3c:4d:5e",

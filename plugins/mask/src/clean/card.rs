@@ -73,8 +73,8 @@ fn number(text: &[u8], start: usize) -> Option<usize> {
 /// Whether what begins behind this text is part of a longer number or of a word.
 fn is_within(before: &[u8]) -> bool {
     match before {
-        [.., b] if b.is_ascii_alphanumeric() || *b == b'_' => true,
-        [.., a, b'-' | b'.'] => a.is_ascii_digit(),
+        [.., b] if b.is_ascii_alphanumeric() => true,
+        [.., a, b'-' | b'.' | b'_'] => a.is_ascii_digit(),
         _ => false,
     }
 }
@@ -82,8 +82,8 @@ fn is_within(before: &[u8]) -> bool {
 /// Whether what ends before this text is part of a longer number or of a word.
 fn goes_on(after: &[u8]) -> bool {
     match after {
-        [b, ..] if b.is_ascii_alphanumeric() || *b == b'_' => true,
-        [b'.', b, ..] => b.is_ascii_digit(),
+        [b, ..] if b.is_ascii_alphanumeric() => true,
+        [b'.' | b'_', b, ..] => b.is_ascii_digit(),
         [b'-', b, ..] => b.is_ascii_alphabetic(),
         _ => false,
     }
@@ -171,6 +171,10 @@ mod tests {
                 ("visa-4111111111111111.", "visa-[card]."),
                 ("4111.1111.1111.1111.", "[card]."),
                 ("12 4111 1111 1111 1111", "12 [card]"),
+                ("card_4111111111111111.pdf", "card_[card].pdf"),
+                ("_4111-1111-1111-1111_", "_[card]_"),
+                ("\x1b[31m4111111111111111\x1b[0m", "\x1b[31m[card]\x1b[0m"),
+                (r"\x1b[1;31m4111 1111 1111 1111\x1b[0m", r"\x1b[1;31m[card]\x1b[0m"),
             ],
         );
     }
@@ -182,6 +186,8 @@ mod tests {
             "41111111111111111",
             "4111 1111 1111 1111a",
             "x4111111111111111",
+            "4111111111111111_2",
+            "12_4111111111111111",
             "0.4111111111111111",
             "4111111111111111.5",
             "9-4111111111111111",

@@ -3,6 +3,7 @@
 //! - `%XX`, encoded any number of times (`%2540`), and `%uXXXX`.
 //! - `\uXXXX`, `\u{XX}`, `\UXXXXXXXX`, `\xXX`, `\x{XX}`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
 //! - `&#64;`, `&#x40;` and the names of signs and letters (`&commat;`), with any number of `amp;`.
+//! - What sets the colours of a terminal, `\x1b[31m`: it is one sign, so that its `m` is no letter before a word.
 //! - Full-width letters and digits (`＠`), Arabic, Persian and Devanagari digits, typographic spaces and
 //!   hyphens; what is not seen (zero-width spaces, direction marks) goes.
 //! - Dashes, between digits, an en dash between letters too. Elsewhere they stand between words
@@ -46,6 +47,7 @@ impl Escape {
     fn tells(&self) -> bool {
         let byte = self.bytes[0];
         self.length > 3
+            || byte == ESC
             || byte.is_ascii_alphanumeric()
             || byte >= 0xC0
             || matches!(
@@ -105,6 +107,9 @@ fn each(text: &[u8], mut act: impl FnMut(usize, &Escape) -> bool) {
     }
 }
 
+/// Begins what a terminal obeys.
+const ESC: u8 = 0x1B;
+
 /// The first bytes of what [`sign`] knows.
 const SIGNS: [u8; 6] = [0xC2, 0xD9, 0xDB, 0xE0, 0xE2, 0xEF];
 
@@ -113,7 +118,7 @@ static BEGINS: [bool; 256] = {
     let mut begins = [false; 256];
     let mut at = 0;
     while at < 256 {
-        begins[at] = matches!(at as u8, b'%' | b'\\' | b'&');
+        begins[at] = matches!(at as u8, b'%' | b'\\' | b'&' | ESC);
         at += 1;
     }
     let mut at = 0;
@@ -131,6 +136,9 @@ fn escape(text: &[u8], at: usize) -> Result<Escape, usize> {
         [b'%', rest @ ..] => percent(rest).ok_or(1),
         [b'\\', ..] => backslash(text),
         [b'&', rest @ ..] => entity(rest).ok_or(1),
+        [ESC, rest @ ..] => {
+            control(rest).map(|length| Escape::byte(1 + length, ESC, Level::default())).ok_or(1)
+        }
         [0xE2, 0x80, dash @ 0x93..=0x95, rest @ ..] => {
             let is_hyphen = joins(before, rest, *dash == 0x93);
             is_hyphen.then(|| Escape::byte(3, b'-', Level::default())).ok_or(3)
@@ -167,6 +175,16 @@ fn joins(before: &[u8], after: &[u8], is_short: bool) -> bool {
     is_short && are_letters || ends_number && begins_number
 }
 
+/// How long the rest of a control sequence of a terminal (ECMA-48) is, behind its first sign.
+fn control(text: &[u8]) -> Option<usize> {
+    /// More than any has: the colours of the sign and of what is behind it, each of three numbers.
+    const MAX_PARAMETERS: usize = 48;
+    let parameters = text.strip_prefix(b"[")?;
+    let is_parameter = |byte: &&u8| matches!(byte, b' '..=b'?');
+    let count = parameters.iter().take(MAX_PARAMETERS).take_while(is_parameter).count();
+    parameters.get(count).filter(|byte| matches!(byte, b'@'..=b'~')).map(|_| count + 2)
+}
+
 fn percent(mut text: &[u8]) -> Option<Escape> {
     let mut level = Level { percent: 1, slashes: 0 };
     if let [b'u' | b'U', rest @ ..] = text {
@@ -198,12 +216,19 @@ fn backslash(text: &[u8]) -> Result<Escape, usize> {
         [b'x', digits @ ..] => {
             hex(digits, 2).map(|code| Escape::char(slashes + 3, code, Level::default()))
         }
+        [b'e', control @ ..] => escaped_control(slashes + 1, control),
+        [b'0', b'3', b'3', control @ ..] => escaped_control(slashes + 3, control),
         [b'n' | b'r' | b't', ..] => Some(Escape::byte(slashes + 1, b'\n', Level::default())),
         [b'/', ..] => Some(Escape::byte(slashes + 1, b'/', Level::default())),
         [byte @ (b'"' | b'\''), ..] => Some(Escape::byte(slashes + 1, *byte, quote)),
         _ => None,
     };
     escape.ok_or(slashes)
+}
+
+/// A control sequence whose first sign is written as `\e` or `\033`.
+fn escaped_control(before: usize, text: &[u8]) -> Option<Escape> {
+    control(text).map(|length| Escape::byte(before + length, ESC, Level::default()))
 }
 
 /// What JavaScript, Rust, Swift, Ruby, PHP and Perl write in braces, `\u{40}`, from its first digit on.
@@ -278,6 +303,9 @@ mod tests {
                 "a-b a\u{2014}b\u{2013}1\u{2014}+1",
             ),
             ("\u{661}\u{2013}\u{662}", "1-2"),
+            ("\x1b[1;31ma\x1b[0m \x1b[Kb", "\x1ba\x1b \x1bb"),
+            (r"\033[0ma\e[38;5;9mb\\e[mc", "\x1ba\x1bb\x1bc"),
+            ("\x1b[ \x1b[12\u{fc} \x1b1m \\033 \\e[", "\x1b[ \x1b[12\u{fc} \x1b1m \\033 \\e["),
             ("\u{ff21}\u{ff20}\u{ff42}\u{ff0e}\u{a0}1\u{2011}2\u{200b}3", "A@b. 1-23"),
             (
                 "100% \\a &b &c; %zz %4 &#x; \\u12 \u{20ac}",

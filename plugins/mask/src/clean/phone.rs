@@ -61,7 +61,9 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
             [b'(', ..] => (at + 1, None),
             _ => (at, None),
         };
-        if free && text.get(first).is_some_and(u8::is_ascii_digit) {
+        // A sign that is written says what follows, also behind a name: `tel_+4930123456`.
+        let is_behind_name = before == b'_' && plus == Some(at);
+        if (free || is_behind_name) && text.get(first).is_some_and(u8::is_ascii_digit) {
             let run_end = read_run(view, at, first, plus, groups);
             // Behind what is encoded, a `+` that is not is a space: `%3A+20240115`.
             let is_sign = |plus: usize| plus == 0 || view.percent(plus - 1) <= view.percent(plus);
@@ -178,7 +180,7 @@ fn is_announced(before: &[u8]) -> bool {
     /// More than the longest of them.
     const MAX_WORD: usize = 20;
     let gap = before.iter().rev().take(MAX_GAP);
-    let gap = gap.take_while(|b| matches!(b, b' ' | b'.' | b':' | b'+')).count();
+    let gap = gap.take_while(|b| matches!(b, b' ' | b'.' | b':' | b'+' | 0x1B)).count();
     let text = &before[..before.len() - gap];
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();

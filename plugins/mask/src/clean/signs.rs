@@ -177,6 +177,8 @@ const fn class(byte: u8) -> u16 {
         // A dot stands behind a word that announces a number: `Tel.0301234567`.
         b'.' | b'+' => SEPARATOR | BEFORE_DIGIT,
         b'(' => BEFORE_DIGIT,
+        // Of the colours of a terminal.
+        0x1B => ESCAPE,
         // Typographic spaces and dashes.
         0xC2 | 0xE2 | 0xEF => SEPARATOR | ESCAPE,
         // Digits of other scripts.
@@ -195,7 +197,7 @@ mod tests {
 
     fn check(text: &[u8]) {
         let is_plain = text.len() >= 16
-            && text.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'%' | b'\\'));
+            && text.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'%' | b'\\' | 0x1B));
         let wanted = is_plain.then(|| scan_by_byte(text));
         assert_eq!(scan_plain(text), wanted, "{}", text.escape_ascii());
     }

@@ -62,7 +62,7 @@ pub(super) fn read_run(
         next = if groups.len() < MAX_READ { read_gap(view, end, sign) } else { None };
     }
     let touches = match &text[end..] {
-        [b'_', ..] => true,
+        [b'_', ..] => plus.is_none(),
         [b'.' | b'-', b, ..] => b.is_ascii_alphabetic(),
         [b':', b, ..] => b.is_ascii_digit(),
         // An extension.

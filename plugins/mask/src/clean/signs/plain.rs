@@ -152,7 +152,7 @@ impl Seen {
         let before = words.behind(self.words_before);
         let colons = before.and(Lanes::all(IS_COLON)).and(bytes.is(b'/').not()).and(there);
         self.bytes = self.bytes.or(bytes);
-        self.escapes = self.escapes.or(bytes.is(b'%')).or(bytes.is(b'\\'));
+        self.escapes = self.escapes.or(bytes.is(b'%')).or(bytes.is(b'\\')).or(bytes.is(0x1B));
         self.colons = self.colons.or(colons);
         self.number_singles = self.number_singles.or(numbers);
         self.number_pairs = self.number_pairs.or(pairs);
