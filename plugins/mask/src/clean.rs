@@ -33,6 +33,7 @@ mod text;
 mod token;
 mod value;
 mod view;
+mod wrapped;
 
 use clickmill_plugin::{Column, Text, Values, same};
 

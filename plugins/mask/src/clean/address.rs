@@ -6,11 +6,15 @@
 //! in front; what has a port behind it (`shop.example.com/203.0.113.9:443`) is none. What looks like an address of IPv6 without a digit is a path in code (`dead::beef`), and eight
 //! pairs of digits are a hardware address.
 
+mod packages;
+
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
+use super::assigned::COLOUR;
 use super::names::{self, Holds};
 use super::span::{Mark, Span};
+use packages::{is_of_package, is_package};
 
 /// Longer than any address of IPv6 with a sign on either side and a port.
 const MAX_V6: usize = 53;
@@ -164,94 +168,6 @@ fn is_version(before: &[u8], after: &[u8]) -> bool {
     goes_on || goes_before || !is_port(after) && (is_product(before) || announces_version(before))
 }
 
-/// What stands behind the version in the name of a package: `tool_1.2.3.4_amd64.deb`.
-const OF_PACKAGES: &[&[u8]] = &[
-    b"all",
-    b"alpha",
-    b"amd64",
-    b"any",
-    b"arm",
-    b"arm64",
-    b"armhf",
-    b"beta",
-    b"build",
-    b"darwin",
-    b"dev",
-    b"final",
-    b"i386",
-    b"linux",
-    b"mac",
-    b"macos",
-    b"osx",
-    b"portable",
-    b"pre",
-    b"rc",
-    b"release",
-    b"setup",
-    b"snapshot",
-    b"stable",
-    b"win",
-    b"win32",
-    b"win64",
-    b"windows",
-    b"x32",
-    b"x64",
-    b"x86",
-];
-
-/// How the names of packages end.
-const PACKAGES: &[&[u8]] = &[
-    b"apk",
-    b"appimage",
-    b"bin",
-    b"bz2",
-    b"cab",
-    b"crx",
-    b"deb",
-    b"dll",
-    b"dmg",
-    b"dsc",
-    b"exe",
-    b"gem",
-    b"gz",
-    b"ipa",
-    b"iso",
-    b"jar",
-    b"msi",
-    b"nupkg",
-    b"orig",
-    b"pkg",
-    b"rpm",
-    b"snap",
-    b"so",
-    b"tar",
-    b"tgz",
-    b"vsix",
-    b"war",
-    b"whl",
-    b"xpi",
-    b"xz",
-    b"zip",
-];
-
-fn is_of_package(text: &[u8]) -> bool {
-    begins_with_one_of(text, OF_PACKAGES)
-}
-
-fn is_package(after: &[u8]) -> bool {
-    after.strip_prefix(b".").is_some_and(|end| begins_with_one_of(end, PACKAGES))
-}
-
-/// Whether the first word of a text, without a number at its end (`rc1`), is one of these.
-fn begins_with_one_of(text: &[u8], words: &[&[u8]]) -> bool {
-    let length = text.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphanumeric()).count();
-    let word = &text[..length];
-    let letters = word.iter().rposition(u8::is_ascii_alphabetic).map_or(0, |at| at + 1);
-    words.iter().any(|known| {
-        known.eq_ignore_ascii_case(word) || known.eq_ignore_ascii_case(&word[..letters])
-    })
-}
-
 /// Whether the text begins with a port, and with neither a line and a column nor more of a version.
 fn is_port(text: &[u8]) -> bool {
     let [b':', port @ ..] = text else {
@@ -280,7 +196,7 @@ fn is_product(before: &[u8]) -> bool {
 /// Whether the last word of the text is one that is followed by a version.
 fn announces_version(before: &[u8]) -> bool {
     let is_between = |b: &&u8| {
-        matches!(b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.' | b'_' | 0x1B)
+        matches!(**b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.' | b'_' | COLOUR)
     };
     let gap = before.iter().rev().take(4).take_while(is_between).count();
     let before = &before[..before.len() - gap];

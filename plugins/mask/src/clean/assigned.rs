@@ -5,17 +5,40 @@ use super::view::View;
 /// More spaces between a name and the sign behind it than anyone writes.
 const MAX_SPACES: usize = 8;
 
+/// What the colours of a terminal are decoded to. One may be set right before or behind a sign. It is not what
+/// they begin with: with a bracket behind it, this would be taken for another one.
+pub(super) const COLOUR: u8 = 0x1A;
+
 /// Whether there is a space at this place: behind or before a sign that is percent-encoded, a `+` that is
 /// not is one.
 pub(super) fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
     let byte = text.bytes()[at];
-    byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
+    matches!(byte, b' ' | COLOUR) || byte == b'+' && text.percent(at) < text.percent(sign)
 }
 
-/// Where a sign ends: `=>` is one.
+/// Where a sign ends, be it one of several characters: `:=`, `=>`, `==`.
 pub(super) fn sign_end(text: View<'_>, at: usize) -> usize {
-    let is_arrow = text.bytes()[at..].starts_with(b"=>");
-    at + if is_arrow { 2 } else { 1 }
+    let length = match &text.bytes()[at..] {
+        [b'=', b'=', b'=', ..] | [b':', b':' | b' ', b'=', ..] => 3,
+        [b'=', b'=' | b'>', ..] | [b':', b'=', ..] | [b'-', b'>', ..] => 2,
+        _ => 1,
+    };
+    at + length
+}
+
+/// Where the name before a sign ends, and whether a sign is there that adds to what was: `+=`, `?=`, `||=`.
+pub(super) fn name_end(text: View<'_>, sign: usize) -> (usize, bool) {
+    let bytes = text.bytes();
+    let adds = match (&bytes[..sign], bytes[sign]) {
+        ([.., b'?', b'?'] | [.., b'|', b'|'], b'=') => 2,
+        ([.., b'?' | b'+'] | [.., b' ', b'.'], b'=') => 1,
+        _ => 0,
+    };
+    // A `+` may be a space of a form.
+    if adds > 0 && !is_space(text, sign - 1, sign) {
+        return (without_spaces(text, sign - adds), true);
+    }
+    (without_spaces(text, sign), false)
 }
 
 /// Where the text before a sign ends, without spaces.
@@ -28,8 +51,9 @@ pub(super) fn without_spaces(text: View<'_>, sign: usize) -> usize {
 pub(super) fn value_start(view: View<'_>, sign: usize, sign_end: usize, is_spaced: bool) -> usize {
     let text = view.bytes();
     let after_spaces = |start| {
-        let spaces = (start..text.len()).take_while(|at| is_space(view, *at, sign)).count();
-        if is_spaced { start + spaces } else { start }
+        let places = start..text.len();
+        let is_skipped = |at: &usize| text[*at] == COLOUR || is_spaced && is_space(view, *at, sign);
+        start + places.take_while(is_skipped).count()
     };
     let start = after_spaces(sign_end);
     if text.get(start) == Some(&b'[') {

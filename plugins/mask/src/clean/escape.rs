@@ -14,6 +14,7 @@
 
 mod references;
 
+use super::assigned::COLOUR;
 use super::view::{Decoded, Level, View};
 use references::reference;
 
@@ -47,7 +48,7 @@ impl Escape {
     fn tells(&self) -> bool {
         let byte = self.bytes[0];
         self.length > 3
-            || byte == ESC
+            || byte == COLOUR
             || byte.is_ascii_alphanumeric()
             || byte >= 0xC0
             || matches!(
@@ -137,7 +138,7 @@ fn escape(text: &[u8], at: usize) -> Result<Escape, usize> {
         [b'\\', ..] => backslash(text),
         [b'&', rest @ ..] => entity(rest).ok_or(1),
         [ESC, rest @ ..] => {
-            control(rest).map(|length| Escape::byte(1 + length, ESC, Level::default())).ok_or(1)
+            control(rest).map(|length| Escape::byte(1 + length, COLOUR, Level::default())).ok_or(1)
         }
         [0xE2, 0x80, dash @ 0x93..=0x95, rest @ ..] => {
             let is_hyphen = joins(before, rest, *dash == 0x93);
@@ -180,9 +181,15 @@ fn control(text: &[u8]) -> Option<usize> {
     /// More than any has: the colours of the sign and of what is behind it, each of three numbers.
     const MAX_PARAMETERS: usize = 48;
     let parameters = text.strip_prefix(b"[")?;
-    let is_parameter = |byte: &&u8| matches!(byte, b' '..=b'?');
+    let is_parameter = |byte: &&u8| matches!(byte, b'0'..=b'?');
     let count = parameters.iter().take(MAX_PARAMETERS).take_while(is_parameter).count();
-    parameters.get(count).filter(|byte| matches!(byte, b'@'..=b'~')).map(|_| count + 2)
+    // Those that programs write: without a number, another letter begins a word behind what was cut off.
+    let is_end = match parameters.get(count)? {
+        b'm' | b'K' | b'J' | b'H' => true,
+        b'A'..=b'G' | b'd' | b'f' | b'h' | b'l' | b'n' | b'r' | b's' | b'u' => count > 0,
+        _ => false,
+    };
+    is_end.then_some(count + 2)
 }
 
 fn percent(mut text: &[u8]) -> Option<Escape> {
@@ -228,7 +235,7 @@ fn backslash(text: &[u8]) -> Result<Escape, usize> {
 
 /// A control sequence whose first sign is written as `\e` or `\033`.
 fn escaped_control(before: usize, text: &[u8]) -> Option<Escape> {
-    control(text).map(|length| Escape::byte(before + length, ESC, Level::default()))
+    control(text).map(|length| Escape::byte(before + length, COLOUR, Level::default()))
 }
 
 /// What JavaScript, Rust, Swift, Ruby, PHP and Perl write in braces, `\u{40}`, from its first digit on.
@@ -303,8 +310,8 @@ mod tests {
                 "a-b a\u{2014}b\u{2013}1\u{2014}+1",
             ),
             ("\u{661}\u{2013}\u{662}", "1-2"),
-            ("\x1b[1;31ma\x1b[0m \x1b[Kb", "\x1ba\x1b \x1bb"),
-            (r"\033[0ma\e[38;5;9mb\\e[mc", "\x1ba\x1bb\x1bc"),
+            ("\x1b[1;31ma\x1b[0m \x1b[Kb", "\x1aa\x1a \x1ab"),
+            (r"\033[0ma\e[38;5;9mb\\e[mc", "\x1aa\x1ab\x1ac"),
             ("\x1b[ \x1b[12\u{fc} \x1b1m \\033 \\e[", "\x1b[ \x1b[12\u{fc} \x1b1m \\033 \\e["),
             ("\u{ff21}\u{ff20}\u{ff42}\u{ff0e}\u{a0}1\u{2011}2\u{200b}3", "A@b. 1-23"),
             (

@@ -1,13 +1,14 @@
 //! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
 //! `name: value` or `"name": "value"` in text, in elements ([`element`]), and apart from the value ([`pair`]).
 
-use super::assigned::{is_space, quote_end, sign_end, value_start, without_spaces};
+use super::assigned::{COLOUR, is_space, name_end, quote_end, sign_end, value_start};
 use super::element;
 use super::names::{self, Holds, MAX_NAME};
 use super::pair;
 use super::span::{Mark, Span};
 use super::value;
 use super::view::View;
+use super::wrapped;
 
 /// Calls `found` with what is to be replaced, and what the name announces.
 pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
@@ -15,7 +16,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     // What lies in a value that is replaced is not looked at, so a text is never walked twice.
     let mut done = 0;
     let mut names_near = pair::Names::default();
-    for at in memchr::memchr3_iter(b'=', b':', b'<', bytes) {
+    for at in signs(bytes) {
         if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
             continue;
         }
@@ -28,7 +29,8 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             }
             continue;
         }
-        let before = &bytes[..without_spaces(text, at)];
+        let (name_end, adds) = name_end(text, at);
+        let before = &bytes[..name_end];
         if !names::may_tell(before) {
             continue;
         }
@@ -43,21 +45,33 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let sign_end = sign_end(text, at);
         let is_bare =
             !before.ends_with(b"\"") && !before.ends_with(b"'") && !before.ends_with(b"]");
-        let is_spaced = bytes[at] == b':' || before.len() < at || sign_end > at + 1;
+        let is_after_space = bytes[before.len()..at].iter().any(|byte| *byte != COLOUR);
+        let is_spaced = bytes[at] == b':' || is_after_space || sign_end > at + 1;
         let is_json = bytes[at] == b':' && before.ends_with(b"\"");
         let start = value_start(text, at, sign_end, is_spaced);
+        let is_list = !is_json && holds.is_password() && bytes[sign_end..start].contains(&b'[');
+        let start = match quote(text, at, start, holds) {
+            Some(quote) => quote,
+            // `[90, 120]` is all of a password, and not the first of several.
+            None if is_list => start - without_list(&bytes[sign_end..start]),
+            None => start,
+        };
         let mut mark = kind;
         let (start, length) = match &bytes[start..] {
             [quote @ (b'"' | b'\''), ..] => {
-                let value = text.slice(start + 1..quote_end(text, start, *quote));
+                let end = quote_end(text, start, *quote);
+                let start = start + 1;
+                let colours = bytes[start..end].iter().take_while(|b| **b == COLOUR).count();
+                let start = start + colours;
+                let value = text.slice(start..end);
                 let length = match holds {
                     _ if holds.is_password() => {
                         let value = value.bytes();
                         if value::is_password(value, holds) { value.len() } else { 0 }
                     }
-                    _ => value::length(value, holds, text.percent(start)),
+                    _ => value::length(value, holds, text.percent(start - 1)),
                 };
-                (start + 1, length)
+                (start, length)
             }
             [b'-' | b'0'..=b'9', ..] if is_json => {
                 let number = &bytes[start..start + number_length(&bytes[start..])];
@@ -66,7 +80,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             }
             rest if is_json && is_literal(rest) => continue,
             // Of a program: `password => hash(password)`.
-            rest if is_bare && sign_end > at + 1 && is_call(rest) => continue,
+            rest if is_bare && is_of_program(text, at, rest, adds) => continue,
             // A bare `code: 100234` is one of errors.
             _ if is_spaced && holds == Holds::Code => continue,
             _ => (start, value::length(text.rest(start), holds, text.percent(at))),
@@ -76,6 +90,49 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             found(kind, Span { start, end: done, mark });
         }
     }
+}
+
+/// The places of signs, in order: of `=`, `:` and `<`, and of `->`.
+fn signs(text: &[u8]) -> impl Iterator<Item = usize> {
+    let mut arrows = memchr::memchr_iter(b'>', text)
+        .filter(|at| text[..*at].ends_with(b"-"))
+        .map(|at| at - 1)
+        .peekable();
+    let mut others = memchr::memchr3_iter(b'=', b':', b'<', text).peekable();
+    std::iter::from_fn(move || match (arrows.peek(), others.peek()) {
+        (Some(arrow), Some(other)) if arrow < other => arrows.next(),
+        (Some(_), None) => arrows.next(),
+        _ => others.next(),
+    })
+}
+
+/// How far the bracket of a list is before its first value, where this text is before that.
+fn without_list(before: &[u8]) -> usize {
+    before.iter().rev().position(|byte| *byte == b'[').map_or(0, |at| at + 1)
+}
+
+/// Where the quote of the value is that begins at `start`, behind what a program writes before it.
+fn quote(text: View<'_>, sign: usize, start: usize, holds: Holds) -> Option<usize> {
+    let bytes = text.bytes();
+    // What PHP dumps is on the next line.
+    let is_dumped = bytes[sign..].starts_with(b"=>");
+    let rest = &bytes[start..];
+    let lines = rest.iter().take(MAX_NAME).take_while(|b| is_dumped && b.is_ascii_whitespace());
+    wrapped::quote(text, start + lines.count(), holds.is_password())
+}
+
+/// Whether what is behind this sign, which is in no quotes, is of a program and no value: a function that is
+/// called, or a word behind a sign that values hardly have before them.
+fn is_of_program(text: View<'_>, sign: usize, value: &[u8], adds: bool) -> bool {
+    let bytes = text.bytes();
+    let is = |signs: &[u8]| bytes[sign..].starts_with(signs);
+    let is_spaced = bytes[..text.bytes().len() - value.len()].ends_with(b" ");
+    let is_rare = adds || is(b"->");
+    // A word that is longer is none that anyone writes in a program.
+    let word = value.iter().take(2 * MAX_NAME).take_while(|b| b.is_ascii_graphic());
+    let is_word = !{ word }.any(u8::is_ascii_digit);
+    let may_call = is(b"=>") || is_rare || is_spaced && (is(b":=") || is(b"=="));
+    may_call && is_call(value) || is_rare && is_word || is(b"->") && !is_spaced
 }
 
 /// Whether a text begins with the name of a function that is called.
@@ -90,21 +147,23 @@ fn is_call(text: &[u8]) -> bool {
 fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
     let bytes = &view.bytes()[..end];
     let (text, bracketed) = match &bytes[..without_index(bytes)] {
-        [before @ .., b'"' | b'\''] => (before, false),
+        [before @ .., b'"' | b'\''] | [before @ .., b'"' | b'\'', b']'] => (before, false),
         [before @ .., b']'] => (before, true),
         text => (text, false),
     };
+    let colours = text.iter().rev().take(MAX_NAME).take_while(|byte| **byte == COLOUR).count();
+    let text = &text[..text.len() - colours];
     let is_of_it = |at: &usize| {
         let byte = text[*at];
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'_' | b'-' | b'.')
             || !byte.is_ascii()
-            || view.bytes()[sign] == b':' && is_space(view, *at, sign)
+            || view.bytes()[sign] == b':' && byte != COLOUR && is_space(view, *at, sign)
     };
     let length = (0..text.len()).rev().take(MAX_NAME).take_while(is_of_it).count();
     let (before, name) = text.split_at(text.len() - length);
     // `[phone]=` is our own mark, `user[phone]=`, `order[address][phone]=` and `[phone] =>` are names.
-    let is_arrow = sign_end(view, sign) > sign + 1;
+    let is_arrow = view.bytes()[sign..].starts_with(b"=>");
     if bracketed && !is_indexed(before) && !(is_arrow && before.ends_with(b"[")) {
         return b"";
     }
@@ -235,6 +294,59 @@ mod tests {
                 "Array ( [user] => ada [password] => [token] [tel] => [phone] )",
             ),
         ]);
+    }
+
+    #[test]
+    fn values_behind_any_sign_become_a_mark() {
+        for sign in [":=", "=>", "->", "==", "===", "::=", "?=", "+=", ": =", "||=", "??=", ".="] {
+            for value in ["\"…\"", "'…'", "Some(\"…\")", "b'…'", "…", "…, n=1"] {
+                let of = |secret: &str| format!("password {sign} {}", value.replace('…', secret));
+                check_clean(&[(&of("Zx9kkq"), &of("[token]")), (&of("[token]"), &of("[token]"))]);
+            }
+        }
+        check_clean(&[
+            ("password:=\"Zx9kkq\"", "password:=\"[token]\""),
+            ("PASSWORD?=hunter2", "PASSWORD?=[token]"),
+            ("password==hunter2", "password==[token]"),
+            ("password->\"a b\"", "password->\"[token]\""),
+            ("token := 9f8a7b6c5d4e3f2a", "token := [token]"),
+            ("phone -> '601234567'", "phone -> '[phone]'"),
+            ("q=password+%3D%3E+%22a+b%22", "q=password+%3D%3E+%22[token]%22"),
+            ("\x1b[32mpassword\x1b[0m=hunter2", "\x1b[32mpassword\x1b[0m=[token]"),
+            (
+                "\x1b[32mpassword\x1b[0m=\x1b[31mhunter2\x1b[0m n=1",
+                "\x1b[32mpassword\x1b[0m=\x1b[31m[token]\x1b[0m n=1",
+            ),
+            (
+                r"\u001b[36mtoken=\u001b[0m9f8a7b6c5d4e3f2a\u001b[0m",
+                r"\u001b[36mtoken=\u001b[0m[token]\u001b[0m",
+            ),
+            (
+                "\x1b[34;1m\"password\"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m\"a b\"\x1b[0m",
+                "\x1b[34;1m\"password\"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m\"[token]\"\x1b[0m",
+            ),
+            (
+                "\"\x1b[34mtoken\x1b[0m\": \"\x1b[32m9f8a7b6c5d4e3f2a\x1b[0m\"",
+                "\"\x1b[34mtoken\x1b[0m\": \"\x1b[32m[token]\x1b[0m\"",
+            ),
+            ("otp=493 817", "otp=[token]"),
+            ("otp: 493 817 is valid", "otp: [token] is valid"),
+            ("?otp=493+817&n=1", "?otp=[token]&n=1"),
+            ("otp=4 9 3 8 1 7", "otp=[token]"),
+            ("pin: '4938 1712'", "pin: '[token]'"),
+            (r#"{"otp":"493 817"}"#, r#"{"otp":"[token]"}"#),
+            ("otp=493817 200 ok", "otp=[token] 200 ok"),
+            ("cvc=123 4111", "cvc=[token] 4111"),
+            ("otp=493 817x", "otp=[token] 817x"),
+        ]);
+        for text in [
+            "$this->password->validate(7), password->hash1, Account -> Password -> Settings",
+            "fn password(&self) -> Secret1, password += char, password == \"\"",
+            "password := hash(input), if password == hash(input)",
+            "?otp=\x1b[0m \x1b[1mnext\x1b[0m=1",
+        ] {
+            check_clean(&[(text, text)]);
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod groups;
 
 use std::ops::RangeInclusive;
 
+use super::assigned::COLOUR;
 use super::span::{Mark, Span};
 use super::view::View;
 use forms::{
@@ -180,7 +181,7 @@ fn is_announced(before: &[u8]) -> bool {
     /// More than the longest of them.
     const MAX_WORD: usize = 20;
     let gap = before.iter().rev().take(MAX_GAP);
-    let gap = gap.take_while(|b| matches!(b, b' ' | b'.' | b':' | b'+' | 0x1B)).count();
+    let gap = gap.take_while(|b| matches!(**b, b' ' | b'.' | b':' | b'+' | COLOUR)).count();
     let text = &before[..before.len() - gap];
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();

@@ -22,7 +22,7 @@ impl Signs {
     pub(super) const AT: Self = Self(1);
     /// An escape without decoding which something may be missed.
     pub(super) const ENCODED: Self = Self(1 << 1);
-    /// `=`, `<`, or `:` that is not followed by `/`.
+    /// `=`, `<`, `>`, or `:` that is not followed by `/`.
     pub(super) const ASSIGN: Self = Self(1 << 2);
     /// `yJ`, of the `eyJ` that begins the base64 of `{"`.
     pub(super) const JWT: Self = Self(1 << 3);
@@ -156,8 +156,8 @@ const CLASSES: [u16; 256] = {
 const fn class(byte: u8) -> u16 {
     let own = match byte {
         b'@' => AT,
-        // `<` begins what `=` and `:` stand behind: a name.
-        b'=' | b'<' => EQUALS,
+        // `<` begins what `=` and `:` stand behind: a name. `>` is of `->`.
+        b'=' | b'<' | b'>' => EQUALS,
         b':' => COLON,
         b'%' => SEPARATOR | ESCAPE,
         // Of a slash or a dash that JSON escapes between digits.
@@ -218,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn sixteen_bytes_at_once_tell_the_same_of_any_text(
-            text in "[0-9 ()+./:;&#=<@byJeE-]{0,80}",
+            text in "[0-9 ()+./:;&#=<>@byJeE-]{0,80}",
             filler in "[a-z0]{0,40}",
             other in ".{0,60}",
         ) {

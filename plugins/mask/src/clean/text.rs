@@ -7,7 +7,7 @@ use super::names::Holds;
 use super::signs::{self, Signs};
 use super::span::{Mark, Span, merge};
 use super::view::{Decoded, View};
-use super::{address, api_key, card, email, escape, iban, param, phone, token, value};
+use super::{address, api_key, card, email, escape, iban, param, phone, token, value, wrapped};
 use crate::config::Kind;
 
 /// How many writings one lies in another that are looked through: JSON in a parameter in JSON has five, and
@@ -155,11 +155,13 @@ impl Finder {
         if layers > 0 && escape::decode(text, &mut decoded) {
             self.find_named(decoded.view(), holds, layers - 1, found);
         } else {
-            let length = value::length(text, holds, 0);
+            let quote = wrapped::quote(text, 0, false).filter(|quote| *quote > 0);
+            let start = quote.map_or(0, |quote| quote + 1);
+            let length = value::length(text.rest(start), holds, 0);
             if let Some(mark) = holds.mark()
                 && length > 0
             {
-                let (start, end) = (text.source(0), text.source(length));
+                let (start, end) = (text.source(start), text.source(start + length));
                 found.spans.push(Span { start, end, mark });
             }
         }

@@ -10,6 +10,7 @@
 //! - `code`: six digits, or as a long token.
 //! - A phone number: 5 digits or more.
 
+use super::assigned::COLOUR;
 use super::names::Holds;
 use super::phone::extension;
 use super::span::Mark;
@@ -39,7 +40,8 @@ pub(super) fn length(value: View<'_>, holds: Holds, percent: u8) -> usize {
         }
         Holds::Token => token(value, percent, |token| is_short(token) || is_long(token)),
         Holds::LongToken => token(value, percent, is_long),
-        Holds::OneTimeCode => token(value, percent, |token| is_code(token) || is_short(token)),
+        Holds::OneTimeCode => grouped_code(value.bytes())
+            .unwrap_or_else(|| token(value, percent, |token| is_code(token) || is_short(token))),
         Holds::Code => token(value, percent, |token| is_six_digits(token) || is_long(token)),
         Holds::Phone => phone(value.bytes()),
         Holds::Version => 0,
@@ -75,16 +77,49 @@ pub(super) fn is_number_of(number: &[u8], holds: Holds) -> bool {
     }
 }
 
+/// How long the list is that a text begins with, of characters or bytes: `[Z, x, 9]`.
+fn list(text: &[u8]) -> usize {
+    const MAX_LIST: usize = 256;
+    if text.first() != Some(&b'[') {
+        return 0;
+    }
+    let is_of_it =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b',' | b'-' | b'_' | b'.' | b'*');
+    let length = 1 + text[1..].iter().take(MAX_LIST).take_while(is_of_it).count();
+    if text.get(length) == Some(&b']') { length + 1 } else { 0 }
+}
+
+/// The length of a one-time code in groups of as many digits each: `493 817`.
+fn grouped_code(text: &[u8]) -> Option<usize> {
+    const DIGITS: std::ops::RangeInclusive<usize> = 6..=9;
+    let digits = |text: &[u8]| text.iter().take(5).take_while(|b| b.is_ascii_digit()).count();
+    let group = digits(text);
+    let (mut end, mut all) = (group, group);
+    while all <= *DIGITS.end()
+        && let [b' ' | b'+', rest @ ..] = &text[end..]
+        && digits(rest) == group
+        && group > 0
+    {
+        end += 1 + group;
+        all += group;
+    }
+    let goes_on = text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+    (group < 5 && end > group && DIGITS.contains(&all) && !goes_on).then_some(end)
+}
+
 fn secret(value: View<'_>, percent: u8) -> usize {
     let ends = |at: usize, byte: u8| {
         value.percent(at) <= percent
             && (matches!(byte, b'&' | b'#' | b';' | b',' | b'"' | b'\'' | b'<' | b'>' | b'}')
+                || byte == COLOUR
                 || byte.is_ascii_whitespace())
     };
     let bytes = value.bytes();
-    let length = bytes.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(bytes.len());
-    // `has_password=true`
-    if is_literal(&bytes[..length]) { 0 } else { length }
+    let start = list(bytes);
+    let rest = bytes.iter().enumerate().skip(start);
+    let length = rest.clone().find(|(at, b)| ends(*at, **b)).map_or(bytes.len(), |(at, _)| at);
+    // `has_password=true`, and an object that is cut off: `password: {"rule": "x`.
+    if is_literal(&bytes[..length]) || bytes[..length] == *b"{" { 0 } else { length }
 }
 
 /// The length of a token, a scheme before it (`Basic …`) included.

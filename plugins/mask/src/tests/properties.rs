@@ -71,6 +71,28 @@ fn long_hostile_texts_are_cleaned_in_linear_time() {
         "\"value\":\"",
         "value=name=",
         "\"name\":\"n\",\"value\":\"\\\"",
+        "password=Some(",
+        "password=b'",
+        "token: Ok(Some(String(\"",
+        "password: string ",
+        "password->",
+        "token => \n",
+        "password=[",
+        "password=[a,",
+        "password: {a:",
+        "otp=1 1 1 ",
+        "_",
+        "_1.1.1.1",
+        "..",
+        "1..",
+        "_+48 ",
+        "\x1b[",
+        "\x1b[1m",
+        "password\x1b[1m=",
+        "\\u{",
+        "\\033[1m",
+        "000 ",
+        "1 000 ",
     ] {
         let text = piece.repeat(300_000 / piece.len());
         clean(&text);
@@ -91,6 +113,7 @@ pub(super) fn mixed_text() -> impl Strategy<Value = String> {
         "(\\\\u0040|\\\\u002B|\\\\/|\\\\\"|\\\\|&amp;|&#64;|%22|%5C|%7B|%7D|[{}]|\u{a0}|\u{200b}|otp|code)",
         "(192\\.0\\.2\\.[0-9]{1,2}|2001:db8::[0-9a-f]{1,4}|DE89 3704 0044 0532 0130 00|4111 1111 1111 1111)",
         "(pw|pass|name|value|<password>|</password>|<!\\[CDATA\\[|\"name\":\"password\"|\"value\":\")",
+        "(Some\\(\"|b'|=>|:=|->|\\?=|new String\\(|\x1b\\[1m|_|\\.\\.\\.|string = |\"\\)|000|otp=493 817)",
         "[a-zA-Z]{1,4}",
     ];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())

@@ -16,8 +16,8 @@ const SEPARATOR: Set = (&[2], &[0, 9, 0xB, 0xD, 0xE, 0xF]);
 const GOES_ON: Set = (&[2], &[0, 0xD, 0xF]);
 /// Space, `(`, `+` and `.`.
 const BEFORE_DIGIT: Set = (&[2], &[0, 8, 0xB, 0xE]);
-/// `<` and `=`.
-const EQUALS: Set = (&[3], &[0xC, 0xD]);
+/// `<`, `=` and `>`.
+const EQUALS: Set = (&[3], &[0xC, 0xD, 0xE]);
 const B: Set = (&[4, 6], &[2]);
 const E: Set = (&[4, 6], &[5]);
 const Y: Set = (&[7], &[9]);
@@ -30,7 +30,7 @@ const AT: Set = (&[4], &[0]);
 /// From the least significant bit on.
 const NUMBERS: Classes =
     Classes::of([DIGIT, SEPARATOR, GOES_ON, BEFORE_DIGIT, DIGIT, SEPARATOR, DIGIT, EQUALS]);
-/// A digit, and `=` or `<`.
+/// A digit, and `=`, `<` or `>`.
 const NUMBER_SINGLES: u8 = 1 | 1 << 7;
 /// What is before a digit, and the digit.
 const NUMBER_PAIRS: u8 = 1 << 4;
@@ -76,7 +76,7 @@ impl Classes {
 pub(super) struct Found {
     /// `@`.
     pub at: bool,
-    /// `=`, `<`, or `:` that is not followed by `/`.
+    /// `=`, `<`, `>`, or `:` that is not followed by `/`.
     pub assign: bool,
     /// `&` and `;`, of which escapes of HTML are made.
     pub ampersand: bool,
