@@ -13,6 +13,7 @@ mod nested;
 mod optimizer;
 mod query;
 mod row_filter;
+mod said;
 mod serve;
 mod types;
 

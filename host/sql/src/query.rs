@@ -26,6 +26,7 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
+use super::said::said;
 use super::{dialect, functions, nested, optimizer, types};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
@@ -45,10 +46,10 @@ pub enum QueryError {
     #[error(transparent)]
     Warehouse(Box<WarehouseError>),
     /// The query names a table that is not there.
-    #[error("{}", .0.find_root().strip_backtrace())]
+    #[error("{}", said(.0))]
     NoTable(Box<DataFusionError>),
     /// The query is wrong, or fails.
-    #[error("{}", .0.find_root().strip_backtrace())]
+    #[error("{}", said(.0))]
     Query(Box<DataFusionError>),
 }
 

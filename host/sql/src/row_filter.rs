@@ -11,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 
 use super::dialect::condition;
+use super::said::said;
 use super::{query, types};
 
 /// Rows that a condition is asked of at once: thousands may share a text of a megabyte, and it is written out for each.
@@ -32,7 +33,7 @@ impl std::fmt::Debug for RowFilter {
 #[derive(Debug, thiserror::Error)]
 pub enum RowFilterError {
     /// The condition is wrong, or does not fit the rows' columns.
-    #[error("{}", source.find_root().strip_backtrace())]
+    #[error("{}", said(source))]
     Condition {
         /// The condition.
         condition: String,
