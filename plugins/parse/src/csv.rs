@@ -309,7 +309,8 @@ fn places<'a>(batch: &Batch, names: impl Iterator<Item = &'a str>) -> Result<Vec
             column.parent.is_none() && same(column.name.as_bytes(), name.as_bytes())
         };
         let is_next = batch.columns.get(next).is_some_and(is);
-        let at = if is_next { Some(next) } else { batch.index(name) };
+        // A header's name is one name, also with a dot in it, which parts a path.
+        let at = if is_next { Some(next) } else { batch.columns.iter().position(is) };
         let at = at.ok_or_else(|| absent(name))?;
         next = at + 1;
         Ok(at)
