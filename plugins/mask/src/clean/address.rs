@@ -122,7 +122,7 @@ fn v4s(text: &[u8], start: usize, end: usize, spans: &mut Vec<Span>) {
         let piece_end = piece_start + piece.len();
         let mut from = piece_start;
         // `10.0.0.1...10.0.0.9`
-        while let Some(dots) = memchr::memmem::find(&text[from..piece_end], b"..") {
+        while let Some(dots) = text[from..piece_end].windows(2).position(|two| two == b"..") {
             add_v4(text, from, from + dots, spans);
             from += dots;
             from += text[from..piece_end].iter().take_while(|b| **b == b'.').count();

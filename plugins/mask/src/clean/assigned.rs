@@ -16,6 +16,24 @@ pub(super) fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
     matches!(byte, b' ' | COLOUR) || byte == b'+' && text.percent(at) < text.percent(sign)
 }
 
+/// The places of signs, in order: of `=`, `:` and `<`, and of `->`.
+pub(super) fn signs(text: &[u8]) -> impl Iterator<Item = usize> {
+    let mut arrows =
+        memchr::memchr_iter(b'>', text).filter(|at| text[..*at].ends_with(b"-")).map(|at| at - 1);
+    let mut others = memchr::memchr3_iter(b'=', b':', b'<', text);
+    let (mut arrow, mut other) = (arrows.next(), others.next());
+    std::iter::from_fn(move || match (arrow, other) {
+        (Some(at), other) if other.is_none_or(|other| at < other) => {
+            arrow = arrows.next();
+            Some(at)
+        }
+        (_, at) => {
+            other = others.next();
+            at
+        }
+    })
+}
+
 /// Where a sign ends, be it one of several characters: `:=`, `=>`, `==`.
 pub(super) fn sign_end(text: View<'_>, at: usize) -> usize {
     let length = match &text.bytes()[at..] {

@@ -1,7 +1,7 @@
 //! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
 //! `name: value` or `"name": "value"` in text, in elements ([`element`]), and apart from the value ([`pair`]).
 
-use super::assigned::{COLOUR, is_space, name_end, quote_end, sign_end, value_start};
+use super::assigned::{COLOUR, is_space, name_end, quote_end, sign_end, signs, value_start};
 use super::element;
 use super::names::{self, Holds, MAX_NAME};
 use super::pair;
@@ -49,7 +49,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let is_spaced = bytes[at] == b':' || is_after_space || sign_end > at + 1;
         let is_json = bytes[at] == b':' && before.ends_with(b"\"");
         let start = value_start(text, at, sign_end, is_spaced);
-        let is_list = !is_json && holds.is_password() && bytes[sign_end..start].contains(&b'[');
+        let is_list = holds.is_password() && !is_json && bytes[sign_end..start].contains(&b'[');
         let start = match quote(text, at, start, holds) {
             Some(quote) => quote,
             // `[90, 120]` is all of a password, and not the first of several.
@@ -73,6 +73,9 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
                 };
                 (start, length)
             }
+            [b'`', rest @ ..] if holds.is_password() && back_quoted(rest) > 0 => {
+                (start + 1, back_quoted(rest))
+            }
             [b'-' | b'0'..=b'9', ..] if is_json => {
                 let number = &bytes[start..start + number_length(&bytes[start..])];
                 mark = Mark::Null;
@@ -92,18 +95,11 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     }
 }
 
-/// The places of signs, in order: of `=`, `:` and `<`, and of `->`.
-fn signs(text: &[u8]) -> impl Iterator<Item = usize> {
-    let mut arrows = memchr::memchr_iter(b'>', text)
-        .filter(|at| text[..*at].ends_with(b"-"))
-        .map(|at| at - 1)
-        .peekable();
-    let mut others = memchr::memchr3_iter(b'=', b':', b'<', text).peekable();
-    std::iter::from_fn(move || match (arrows.peek(), others.peek()) {
-        (Some(arrow), Some(other)) if arrow < other => arrows.next(),
-        (Some(_), None) => arrows.next(),
-        _ => others.next(),
-    })
+/// How long the value is that a back quote ends, on the line that this text begins with.
+fn back_quoted(text: &[u8]) -> usize {
+    const MAX_LENGTH: usize = 128;
+    let line = text.iter().take(MAX_LENGTH).take_while(|byte| **byte != b'\n');
+    line.into_iter().position(|byte| *byte == b'`').unwrap_or(0)
 }
 
 /// How far the bracket of a list is before its first value, where this text is before that.
@@ -329,6 +325,8 @@ mod tests {
                 "\"\x1b[34mtoken\x1b[0m\": \"\x1b[32m9f8a7b6c5d4e3f2a\x1b[0m\"",
                 "\"\x1b[34mtoken\x1b[0m\": \"\x1b[32m[token]\x1b[0m\"",
             ),
+            ("let password = `a b`;", "let password = `[token]`;"),
+            ("password: `hunter2", "password: [token]"),
             ("otp=493 817", "otp=[token]"),
             ("otp: 493 817 is valid", "otp: [token] is valid"),
             ("?otp=493+817&n=1", "?otp=[token]&n=1"),

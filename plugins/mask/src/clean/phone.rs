@@ -214,8 +214,8 @@ fn national(groups: &[Group]) -> Option<(usize, usize)> {
     }
     (0..groups.len())
         .filter(|start| *start == 0 || is_border(groups[*start].gap))
-        .filter(|start| !is_of_thousands(groups, *start))
-        .find_map(|start| Some((start, start + end(&groups[start..], is_of_a_form)?)))
+        .filter_map(|start| Some((start, start + end(&groups[start..], is_of_a_form)?)))
+        .find(|(start, _)| !is_of_thousands(groups, *start))
 }
 
 fn is_of_a_form(groups: &[Group]) -> bool {

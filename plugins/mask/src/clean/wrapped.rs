@@ -134,6 +134,10 @@ fn word(text: &[u8], any_call: bool) -> Option<usize> {
     if hashes > 0 && rest.get(hashes) == Some(&b'"') {
         return is_one_of(word, PREFIXES).then_some(length + hashes);
     }
+    // Most words are all of the value.
+    if !matches!(rest, [b'(' | b'[' | b'{' | b'<' | b' ' | b'+' | b'?' | b'=' | b'*', ..]) {
+        return None;
+    }
     if let Some(sign) = type_length(text) {
         return Some(sign);
     }
