@@ -345,12 +345,17 @@ fn a_bench_compares_versions_on_the_rows_of_cases_or_of_a_file() {
         assert!(text.contains(part), "{part}: {text}");
     }
 
+    // By the columns of the first file of cases.
+    let text = scratch.done(&["plugin", "bench", "--rows", &rows, "--count", "10", &plugin]);
+    assert!(text.contains("t.json: 10 rows"), "{text}");
+    let bad = scratch.write("bad.ndjson", "{\"year\": 2008}\n{\"year\": \"MMVIII\"}\n");
+    let bad = bad.to_string_lossy();
     for (arguments, wanted) in [
         (&["--cases", "u.json"][..], "there are no cases `u.json`, only `t.json`"),
         (&["--cases", "t.json", "--rows", "nowhere"], "cannot read `nowhere`"),
         (&["--cases", "t.json", "--rows", &plugin], "cannot read"),
         (&["--cases", "t.json", "--rows", "/dev/null"], "`/dev/null` has no rows"),
-        (&["--rows", &rows], "--cases"),
+        (&["--rows", &bad], "row 2 of those that were given does not fit"),
         (&["--count", "0"], "0"),
         (&["--vcpu-hour=-1"], "wanted a number from 0 on"),
     ] {

@@ -14,16 +14,13 @@ use std::ops::Range;
 use super::assigned::COLOUR;
 use super::names::{self, Holds};
 use super::span::{Mark, Span};
-use packages::{is_of_package, is_package};
+use packages::{MAX_WORD, is_of_package, is_package};
 
 /// Longer than any address of IPv6 with a sign on either side and a port.
 const MAX_V6: usize = 53;
 
 /// The longest port.
 const MAX_PORT: usize = 5;
-
-/// More letters than there are in a word that announces a version.
-const MAX_WORD: usize = 16;
 
 pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
     let mut at = 0;

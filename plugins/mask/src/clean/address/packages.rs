@@ -1,6 +1,7 @@
 //! Tells versions in the names of packages from addresses in the names of files.
 
-use super::MAX_WORD;
+/// More letters than there are in a word that announces a version.
+pub(super) const MAX_WORD: usize = 16;
 
 /// What stands behind the version in the name of a package: `tool_1.2.3.4_amd64.deb`.
 const OF_PACKAGES: &[&[u8]] = &[
