@@ -52,10 +52,10 @@ impl CredentialsProvider for Bounded {
 
 fn late() -> CredentialsError {
     let seconds = PATIENCE.as_secs();
-    CredentialsError::from_msg(
-        true,
-        format!(
-            "no credentials within {seconds} s: whoever gives them out, such as the machine's metadata server, does not answer"
-        ),
-    )
+    let what = format!(
+        "no credentials within {seconds} s: whoever gives them out, such as the machine's metadata server, says nothing"
+    );
+    // It is tried again, and what is told in the end is of the request.
+    tracing::warn!("{what}");
+    CredentialsError::from_msg(true, what)
 }
