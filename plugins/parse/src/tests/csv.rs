@@ -228,7 +228,10 @@ fn fields_that_nobody_takes_are_kept_as_json_or_refused_at_the_start() {
     // A header's name may have a dot, wherever it stands, and is no path.
     let texts = |name: &str| Column::texts(name, [Some("1"), Some("2"), Some("3")]);
     let dotted = ["x.y", "a", "user.name", "c"].map(texts).to_vec();
-    let output = run(&config, dotted);
+    // Tables of other columns are configured anew.
+    let mut of_dotted = config.clone();
+    of_dotted["trim"] = json!(true);
+    let output = run(&of_dotted, dotted);
     assert_eq!(value(&output, "rest", 2), json!(r#"{"x.y":"3","user.name":"3","c":"3"}"#));
 
     config["unknown"] = json!("refuse");
