@@ -66,12 +66,18 @@ impl<'a> Spellings<'a> {
     /// Whether a value stands in any of them as a word of its own.
     pub(super) fn hold(&self, value: &str) -> Stands {
         let has_quotes = memchr(b'"', value.as_bytes()).is_some();
+        // Nearly all of them are spelled in one way.
+        if !has_quotes && value.is_ascii() {
+            return self.hold_any(value, &[value]);
+        }
         let doubled = has_quotes.then(|| value.replace('"', "\"\""));
         let cases = cases(value);
-        let doubled = doubled.as_deref().into_iter();
-        let spelled: Vec<&str> =
-            std::iter::once(value).chain(doubled).chain(cases.iter().map(String::as_str)).collect();
-        match self.search.known(value, &spelled, || self.all()) {
+        let others = doubled.iter().chain(&cases).map(String::as_str);
+        self.hold_any(value, &std::iter::once(value).chain(others).collect::<Vec<_>>())
+    }
+
+    fn hold_any(&self, value: &str, spelled: &[&str]) -> Stands {
+        match self.search.known(value, spelled, || self.all()) {
             Known::Absent => return Stands::Nowhere,
             Known::TooMany => return Stands::Unknown,
             Known::Unknown => {}
