@@ -2,7 +2,8 @@
 
 fn main() -> std::process::ExitCode {
     clickmill_allocator::take_no_huge_pages();
-    // Frames of `exec` take the memory of those before them, and a quarter of its time goes into having it anew.
+    // Frames of `exec` take the memory of those before them: to have it anew is a microsecond of processor time a
+    // message (host/benches/README.md).
     if std::env::args_os().nth(1).is_none_or(|verb| verb != "exec") {
         clickmill_allocator::give_back_soon();
     }
