@@ -2,6 +2,7 @@
 //! and hold NaN for a number like others; BigQuery's do not. Works on a plan as DataFusion made it of a
 //! query, before it changes anything.
 
+mod columns;
 mod frames;
 mod keys;
 mod operators;
@@ -11,13 +12,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, TableReference, plan_err};
+use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Union,
-};
+use datafusion::logical_expr::{Aggregate, Distinct, ExprSchemable, LogicalPlan, Union};
 
 use super::functions::Kind;
 pub(super) use operators::checked_expr;
@@ -122,13 +121,7 @@ fn one_type_a_column(union: Union) -> Result<LogicalPlan, DataFusionError> {
 }
 
 /// Rows once, all NaN being one and both zeros.
-fn distinct(input: &LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    let schema = input.schema();
-    let column = |(table, field): (Option<&TableReference>, &FieldRef)| {
-        let column = Expr::Column(Column::new(table.cloned(), field.name()));
-        Ok(in_order(column, schema)?.alias_qualified(table.cloned(), field.name()))
-    };
-    let columns: Vec<Expr> = schema.iter().map(column).collect::<Result<_, DataFusionError>>()?;
-    let rows = LogicalPlanBuilder::from(input.clone()).project(columns)?.build()?;
+fn distinct(input: &Arc<LogicalPlan>) -> Result<LogicalPlan, DataFusionError> {
+    let rows = columns::each(input.clone(), |column| in_order(column, input.schema()))?;
     Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(rows))))
 }

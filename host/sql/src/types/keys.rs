@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, TableReference};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlan;
 
+use super::columns;
 use crate::functions;
 
 /// A plan of which no group that is joined has keys.
@@ -32,12 +31,6 @@ fn forget(plan: LogicalPlan, is_joined: bool) -> Result<Transformed<LogicalPlan>
 
 /// The same rows, each column by a function of it.
 fn as_values(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    let plan = Arc::new(plan);
     let value = functions::nullable();
-    let column = |(table, field): (Option<&TableReference>, &FieldRef)| {
-        let column = Expr::Column(Column::new(table.cloned(), field.name()));
-        value.call(vec![column]).alias_qualified(table.cloned(), field.name())
-    };
-    let columns: Vec<Expr> = plan.schema().iter().map(column).collect();
-    LogicalPlanBuilder::from(plan.as_ref().clone()).project(columns)?.build()
+    columns::each(Arc::new(plan), |column| Ok(value.call(vec![column])))
 }
