@@ -1,6 +1,6 @@
 //! The files of a proposal: the pipeline file, the schemas, a README.
 
-use serde_json::json;
+mod schema;
 
 use crate::kind::Kind;
 use crate::personal::{Look, Treatment};
@@ -8,6 +8,7 @@ use crate::rules::{Rules, rules};
 use crate::shape::Column;
 use crate::toml::{comment, inline, key, quoted};
 use crate::{About, Proposal, Shape, UNKNOWN};
+use schema::schema;
 
 /// Rows that may be made of a record where nothing is said, and at most.
 const ROWS_PER_RECORD: usize = 1000;
@@ -63,13 +64,14 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
     let personal = masked.iter().map(|masked| {
         format!("{}: {} ({})", comment(masked.path), masked.treatment.word(), masked.why)
     });
-    let unknown =
-        unknown(shape).map(|why| format!("{UNKNOWN}: {} ({why})", Treatment::Remove.word()));
-    let personal: Vec<String> = personal.chain(unknown).collect();
+    let unknown = unknown(shape);
+    let removed =
+        unknown.iter().map(|why| format!("{UNKNOWN}: {} ({why})", Treatment::Remove.word()));
+    let personal: Vec<String> = personal.chain(removed).collect();
     let readme = readme(shape, about, &personal, &run);
     let files = vec![
         ("pipeline.toml".to_owned(), pipeline),
-        (schema_file, schema(shape, about)),
+        (schema_file, schema(shape, about, unknown.as_deref())),
         ("dead_letter.json".to_owned(), about.dead_letter.clone()),
         ("README.md".to_owned(), readme),
     ];
@@ -335,63 +337,6 @@ fn seen(column: &Column<'_>) -> String {
     };
     let why = &column.why;
     if why.is_empty() { there } else { format!("{there}; {why}") }
-}
-
-fn schema(shape: &Shape<'_>, about: &About) -> String {
-    let columns = shape.columns.iter().map(|column| in_table(column, 1));
-    let what = "Keys and columns that no other takes, as a JSON object";
-    let (what, tags) = match unknown(shape) {
-        Some(why) => (
-            format!("{what}; masked ({}), since {why}", Treatment::Remove.word()),
-            tags(Treatment::Remove),
-        ),
-        None => (format!("{what}, cleaned"), String::new()),
-    };
-    let unknown = format!(
-        "  {{\"name\": \"{UNKNOWN}\", \"type\": \"STRING\", \"mode\": \"NULLABLE\", \"description\": {}{tags}}}",
-        json!(what)
-    );
-    let filled_in = about.filled_in.iter().map(|(name, kind, what)| {
-        let mode = if matches!(*name, "source" | "plugin_set" | "ingested_at") { "REQUIRED" } else { "NULLABLE" };
-        format!("  {{\"name\": \"{name}\", \"type\": \"{kind}\", \"mode\": \"{mode}\", \"description\": {}}}", json!(what))
-    });
-    let all: Vec<String> = columns.chain([unknown]).chain(filled_in).collect();
-    format!("[\n{}\n]\n", all.join(",\n"))
-}
-
-/// The policy tags of a column that is masked, behind what else its schema says.
-fn tags(treatment: Treatment) -> String {
-    treatment.tag().map_or_else(String::new, |tag| {
-        let tag = format!(
-            "projects/${{PROJECT}}/locations/${{LOCATION}}/taxonomies/${{TAXONOMY}}/policyTags/{tag}"
-        );
-        format!(", \"policyTags\": {{\"names\": [{}]}}", json!(tag))
-    })
-}
-
-/// A column as BigQuery's schemas have it.
-fn in_table(column: &Column<'_>, depth: usize) -> String {
-    let indent = "  ".repeat(depth);
-    let mode = if column.is_list { "REPEATED" } else { "NULLABLE" };
-    let mut description = format!("`{}` of the data", comment(column.key));
-    let mut tags_of_it = String::new();
-    if let Some((treatment, why)) = &column.treatment {
-        description = format!("{description}; masked ({}), since {why}", treatment.word());
-        tags_of_it = tags(*treatment);
-    }
-    let description: String = description.chars().take(1000).collect();
-    let fields = if column.fields.is_empty() {
-        String::new()
-    } else {
-        let fields = column.fields.iter().map(|field| in_table(field, depth + 1));
-        format!(", \"fields\": [\n{}\n{indent}]", fields.collect::<Vec<_>>().join(",\n"))
-    };
-    format!(
-        "{indent}{{\"name\": {}, \"type\": \"{}\", \"mode\": \"{mode}\", \"description\": {}{tags_of_it}{fields}}}",
-        json!(column.name),
-        column.kind.in_table(),
-        json!(description),
-    )
 }
 
 fn readme(shape: &Shape<'_>, about: &About, personal: &[String], run: &str) -> String {
