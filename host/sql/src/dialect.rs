@@ -27,7 +27,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::BigQueryDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use clickmill_tables::result_set::Parameter;
@@ -41,8 +41,7 @@ pub(super) fn query(
     sql: &str,
     parameters: &[(String, Parameter)],
 ) -> Result<Statement, DataFusionError> {
-    let dialect = BigQueryDialect {};
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens::tokens(sql)?);
+    let mut parser = parser(sql)?;
     let mut statement = parser.parse_statement().map_err(syntax_error)?;
     while parser.consume_token(&Token::SemiColon) {}
     ended(&parser)?;
@@ -55,16 +54,28 @@ pub(super) fn query(
 
 /// Reads a condition, and puts it into DataFusion's words.
 pub(crate) fn condition(text: &str) -> Result<ExprWithAlias, DataFusionError> {
-    let dialect = BigQueryDialect {};
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens::tokens(text)?);
+    let mut parser = parser(text)?;
     let mut expr = parser.parse_expr().map_err(syntax_error)?;
     ended(&parser)?;
     translate(&mut expr, &[])?;
     Ok(ExprWithAlias { expr, alias: None })
 }
 
-fn syntax_error(error: datafusion::sql::sqlparser::parser::ParserError) -> DataFusionError {
-    DataFusionError::SQL(Box::new(error), None)
+/// Parts of a query may be as many deep within each other.
+const DEPTH: usize = 400;
+
+fn parser(text: &str) -> Result<Parser<'static>, DataFusionError> {
+    let parser = Parser::new(&BigQueryDialect {}).with_recursion_limit(DEPTH);
+    Ok(parser.with_tokens_with_locations(tokens::tokens(text)?))
+}
+
+fn syntax_error(error: ParserError) -> DataFusionError {
+    match error {
+        ParserError::RecursionLimitExceeded => plan_datafusion_err!(
+            "parts of the query are more than {DEPTH} deep within each other"
+        ),
+        error => DataFusionError::SQL(Box::new(error), None),
+    }
 }
 
 fn ended(parser: &Parser<'_>) -> Result<(), DataFusionError> {
