@@ -7,6 +7,7 @@
 
 mod aliases;
 mod calls;
+mod depth;
 mod elements;
 mod expressions;
 mod listed;
@@ -61,19 +62,16 @@ pub(crate) fn condition(text: &str) -> Result<ExprWithAlias, DataFusionError> {
     Ok(ExprWithAlias { expr, alias: None })
 }
 
-/// Parts of a query may be as many deep within each other.
-const DEPTH: usize = 400;
-
 fn parser(text: &str) -> Result<Parser<'static>, DataFusionError> {
-    let parser = Parser::new(&BigQueryDialect {}).with_recursion_limit(DEPTH);
-    Ok(parser.with_tokens_with_locations(tokens::tokens(text)?))
+    let tokens = tokens::tokens(text)?;
+    depth::in_tokens(&tokens)?;
+    let parser = Parser::new(&BigQueryDialect {}).with_recursion_limit(depth::PARSER_DEPTH);
+    Ok(parser.with_tokens_with_locations(tokens))
 }
 
 fn syntax_error(error: ParserError) -> DataFusionError {
     match error {
-        ParserError::RecursionLimitExceeded => plan_datafusion_err!(
-            "parts of the query are more than {DEPTH} deep within each other"
-        ),
+        ParserError::RecursionLimitExceeded => depth::too_deep(),
         error => DataFusionError::SQL(Box::new(error), None),
     }
 }
@@ -89,6 +87,7 @@ fn translate(
     tree: &mut impl VisitMut,
     parameters: &[(String, Parameter)],
 ) -> Result<(), DataFusionError> {
+    depth::in_tree(tree)?;
     match tree.visit(&mut Translator { parameters, subqueries: 0, nameless: Nameless::default() }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),

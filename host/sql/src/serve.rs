@@ -38,8 +38,8 @@ const SHORT_STACK: usize = 4 << 20;
 const LONG_STACK: usize = 32 << 20;
 
 /// How many threads there are, and the bytes of their stacks. Planning goes into a query as deep as its parts are
-/// within each other, and each `UNION ALL` is one deeper, so stacks are long; and they count towards what the
-/// process may have, which is mostly for rows.
+/// within each other, and each `UNION ALL` is one deeper, so stacks are long, and grow; and they count towards what
+/// the process may have, which is mostly for rows.
 #[derive(Debug)]
 struct Threads {
     workers: usize,
@@ -58,6 +58,9 @@ impl Threads {
 
     /// However many files are read at once, there are no more than these.
     fn runtime(&self) -> io::Result<Runtime> {
+        // Not all that goes deep asks whether there is room: what does leaves so much to what does not.
+        recursive::set_minimum_stack_size(self.stack / 4);
+        recursive::set_stack_allocation_size(self.stack);
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.workers)
             .max_blocking_threads(self.readers)

@@ -1,0 +1,140 @@
+//! How deep the parts of a query may be within each other. Planning goes down as deep on a stack that grows, and what
+//! it takes grows by the square and more: so there is a bound, which is told in words.
+
+use std::mem;
+use std::ops::ControlFlow;
+
+use datafusion::common::plan_datafusion_err;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Query, SetExpr, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// Parts may be as many deep within each other. `a + b + c` is as deep as it has operators, and `UNION` likewise.
+const DEPTH: usize = 400;
+/// The parser counts a part several times, such as a subquery in brackets. What it stops at it may take for another
+/// error, so that its own bound is only for what [`in_tokens`] does not see.
+pub(super) const PARSER_DEPTH: usize = 4 * DEPTH;
+/// `AND` and `OR` that are more in a row are put into a tree that is as deep as their number has digits.
+const ROW: usize = 16;
+
+pub(super) fn too_deep() -> DataFusionError {
+    plan_datafusion_err!("parts of the query are more than {DEPTH} deep within each other")
+}
+
+/// Refuses brackets, CASE and signs that are too deep within each other, before they are parsed.
+pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError> {
+    let (mut depth, mut signs) = (0_usize, 0);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Word(word) if word.keyword == Keyword::CASE => depth += 1,
+            Token::Word(word) if word.keyword == Keyword::END => depth = depth.saturating_sub(1),
+            Token::Minus | Token::Plus | Token::Tilde => {
+                signs += 1;
+                continue;
+            }
+            Token::Word(word) if word.keyword == Keyword::NOT => {
+                signs += 1;
+                continue;
+            }
+            _ => {}
+        }
+        if depth + mem::take(&mut signs) > DEPTH {
+            return Err(too_deep());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses trees that are too deep.
+pub(super) fn in_tree(tree: &mut impl VisitMut) -> Result<(), DataFusionError> {
+    match tree.visit(&mut Depth(0)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(too_deep()),
+    }
+}
+
+/// How deep the visitor is.
+struct Depth(usize);
+
+impl VisitorMut for Depth {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let named = query.with.as_ref().map_or(0, |with| with.cte_tables.len());
+        let mut sides = 0;
+        let mut body = &*query.body;
+        while let SetExpr::SetOperation { left, .. } = body {
+            sides += 1;
+            body = left;
+        }
+        if named.max(sides) > DEPTH {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        balance(expr);
+        self.0 += 1;
+        if self.0 > DEPTH { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
+        self.0 -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes `((a OR b) OR c) OR d` into `(a OR b) OR (c OR d)`: the same, by parts that are less deep.
+fn balance(expr: &mut Expr) {
+    let Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } = expr else {
+        return;
+    };
+    let op = op.clone();
+    let (mut row, mut left) = (0, &*expr);
+    while let Expr::BinaryOp { left: next, op: other, .. } = left
+        && *other == op
+    {
+        row += 1;
+        left = next;
+    }
+    if row <= ROW {
+        return;
+    }
+    let mut operands = Vec::with_capacity(row + 1);
+    let mut rest = mem::replace(expr, Expr::Identifier(Ident::new("")));
+    loop {
+        match rest {
+            Expr::BinaryOp { left, op: other, right } if other == op => {
+                operands.push(*right);
+                rest = *left;
+            }
+            first => {
+                operands.push(first);
+                break;
+            }
+        }
+    }
+    operands.reverse();
+    while operands.len() > 1 {
+        let mut halves = operands.into_iter();
+        let mut joined = Vec::with_capacity(halves.len().div_ceil(2));
+        while let Some(left) = halves.next() {
+            joined.push(match halves.next() {
+                Some(right) => {
+                    let (left, right) = (Box::new(left), Box::new(right));
+                    Expr::BinaryOp { left, op: op.clone(), right }
+                }
+                None => left,
+            });
+        }
+        operands = joined;
+    }
+    *expr = operands.remove(0);
+}
