@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-/// Parts may be as many deep within each other. `a + b + c` is as deep as it has operators, and `UNION` likewise.
-const DEPTH: usize = 400;
+/// Parts may be as many deep within each other. `a + b + c` is as deep as it has operators.
+const DEPTH: usize = 200;
+/// A query has as many sides of UNION, and as many queries in its WITH.
+const QUERIES: usize = 500;
 /// The parser counts a part several times, such as a subquery in brackets. What it stops at it may take for another
 /// error, so that its own bound is only for what [`in_tokens`] does not see.
 pub(super) const PARSER_DEPTH: usize = 4 * DEPTH;
@@ -24,9 +26,13 @@ pub(super) fn too_deep() -> DataFusionError {
     plan_datafusion_err!("parts of the query are more than {DEPTH} deep within each other")
 }
 
-/// Refuses brackets, CASE and signs that are too deep within each other, before they are parsed.
+fn too_many() -> DataFusionError {
+    plan_datafusion_err!("UNION and WITH take {QUERIES} queries, no more")
+}
+
+/// Refuses brackets, CASE, signs and names that are too deep within each other, before they are parsed.
 pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError> {
-    let (mut depth, mut signs) = (0_usize, 0);
+    let (mut depth, mut signs, mut names) = (0_usize, 0, 0);
     for token in tokens {
         match &token.token {
             Token::Whitespace(_) => continue,
@@ -42,9 +48,11 @@ pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError>
                 signs += 1;
                 continue;
             }
-            _ => {}
+            Token::Period => names += 1,
+            Token::Word(_) => {}
+            _ => names = 0,
         }
-        if depth + mem::take(&mut signs) > DEPTH {
+        if depth + names + mem::take(&mut signs) > DEPTH {
             return Err(too_deep());
         }
     }
@@ -55,7 +63,7 @@ pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError>
 pub(super) fn in_tree(tree: &mut impl VisitMut) -> Result<(), DataFusionError> {
     match tree.visit(&mut Depth(0)) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(too_deep()),
+        ControlFlow::Break(error) => Err(error),
     }
 }
 
@@ -63,9 +71,9 @@ pub(super) fn in_tree(tree: &mut impl VisitMut) -> Result<(), DataFusionError> {
 struct Depth(usize);
 
 impl VisitorMut for Depth {
-    type Break = ();
+    type Break = DataFusionError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
         let named = query.with.as_ref().map_or(0, |with| with.cte_tables.len());
         let mut sides = 0;
         let mut body = &*query.body;
@@ -73,19 +81,19 @@ impl VisitorMut for Depth {
             sides += 1;
             body = left;
         }
-        if named.max(sides) > DEPTH {
-            return ControlFlow::Break(());
+        if named.max(sides + 1) > QUERIES {
+            return ControlFlow::Break(too_many());
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
         balance(expr);
         self.0 += 1;
-        if self.0 > DEPTH { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.0 > DEPTH { ControlFlow::Break(too_deep()) } else { ControlFlow::Continue(()) }
     }
 
-    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<DataFusionError> {
         self.0 -= 1;
         ControlFlow::Continue(())
     }

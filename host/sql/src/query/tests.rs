@@ -182,3 +182,66 @@ async fn a_column_without_a_name_has_one_in_the_answer_alone() {
         assert!(error.contains(said), "{sql}: {error}");
     }
 }
+
+/// Whatever is written many times over: an answer, or a sentence, and never the end of the process.
+#[tokio::test]
+async fn what_is_deep_is_answered_or_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = folder.path().to_str().unwrap();
+    let queries = Queries::open(uri, Arc::new(UnboundedMemoryPool::default()), FOOTERS).unwrap();
+    let within = |before: &str, inner: &str, after: &str, times: usize| {
+        format!("SELECT {}{inner}{}", before.repeat(times), after.repeat(times))
+    };
+    let named = |times: usize| {
+        let more = (1..times).map(|at| format!(", t{at} AS (SELECT a + 1 AS a FROM t{})", at - 1));
+        format!(
+            "WITH t0 AS (SELECT 1 AS a){} SELECT a FROM t{}",
+            more.collect::<String>(),
+            times - 1
+        )
+    };
+    let taken = [
+        (within("", "1", " + 1", 150), 151),
+        (within("ABS(", "-1", ")", 100), 1),
+        (within("(", "1", ")", 190), 1),
+        (within("CASE WHEN TRUE THEN ", "1", " END", 150), 1),
+        (within("- ", "1", "", 150), 1),
+        (within("IF(", "FALSE", " OR FALSE", 1) + &" OR FALSE".repeat(10_000) + ", 0, 1)", 1),
+        (
+            ["SELECT a"].repeat(2).join(" FROM (")
+                + &" FROM (SELECT a".repeat(90)
+                + " FROM (SELECT 1 AS a"
+                + &")".repeat(92),
+            1,
+        ),
+        ("SELECT COUNT(*) FROM (".to_owned() + &["SELECT 1"; 400].join(" UNION ALL ") + ")", 400),
+        (named(400), 400),
+    ];
+    for (sql, expected) in taken {
+        let answer = queries.query(&sql, &[], Bounds::NONE).await;
+        let answer =
+            answer.unwrap_or_else(|error| panic!("{error}: {}", &sql[..sql.len().min(80)]));
+        assert_eq!(rows(&answer), [[expected]], "{}", &sql[..sql.len().min(80)]);
+    }
+    const TIMES: usize = 20_000;
+    let refused = [
+        (within("", "1", " + 1", TIMES), "more than 200 deep"),
+        (within("", "'a'", " || 'a'", TIMES), "more than 200 deep"),
+        (within("ABS(", "-1", ")", TIMES), "more than 200 deep"),
+        (within("(", "1", ")", TIMES), "more than 200 deep"),
+        (within("(", "", "", TIMES), "more than 200 deep"),
+        (within("[", "1", "]", TIMES), "more than 200 deep"),
+        (within("NOT ", "TRUE", "", TIMES), "more than 200 deep"),
+        (within("- ", "1", "", TIMES), "more than 200 deep"),
+        (within("CASE WHEN ", "TRUE", "", TIMES), "more than 200 deep"),
+        (within("", "1", " IS NULL", TIMES), "more than 200 deep"),
+        (within("", "1", " BETWEEN 0 AND 2", TIMES), "more than 200 deep"),
+        (within("", "a", ".b", TIMES), "more than 200 deep"),
+        (within("", "1", " UNION ALL SELECT 1", 2_000), "take 500 queries"),
+        (named(600), "take 500 queries"),
+    ];
+    for (sql, expected) in refused {
+        let error = queries.query(&sql, &[], Bounds::NONE).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}: {}", &sql[..sql.len().min(80)]);
+    }
+}
