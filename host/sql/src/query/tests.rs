@@ -221,7 +221,7 @@ async fn what_is_deep_is_answered_or_told_in_words() {
         let answer = queries.query(&sql, &[], Bounds::NONE).await;
         let answer =
             answer.unwrap_or_else(|error| panic!("{error}: {}", &sql[..sql.len().min(80)]));
-        assert_eq!(rows(&answer), [[expected]], "{}", &sql[..sql.len().min(80)]);
+        assert_eq!(rows(&answer), vec![vec![expected]], "{}", &sql[..sql.len().min(80)]);
     }
     const TIMES: usize = 20_000;
     let refused = [
