@@ -36,6 +36,9 @@ const STACKS_SHARE: usize = 16;
 const SHORT_STACKS_SHARE: usize = 4;
 const SHORT_STACK: usize = 4 << 20;
 const LONG_STACK: usize = 32 << 20;
+/// Planning goes on with another stack where this has less left. Not all that goes deep asks for that, and some of it
+/// takes forty kilobytes for a subquery: what asks leaves so much to what does not.
+const STACK_LEFT: usize = 8 << 20;
 
 /// How many threads there are, and the bytes of their stacks. Planning goes into a query as deep as its parts are
 /// within each other, and each `UNION ALL` is one deeper, so stacks are long, and grow; and they count towards what
@@ -58,9 +61,8 @@ impl Threads {
 
     /// However many files are read at once, there are no more than these.
     fn runtime(&self) -> io::Result<Runtime> {
-        // Not all that goes deep asks whether there is room: what does leaves so much to what does not.
-        recursive::set_minimum_stack_size(self.stack / 4);
-        recursive::set_stack_allocation_size(self.stack);
+        recursive::set_minimum_stack_size(STACK_LEFT);
+        recursive::set_stack_allocation_size(LONG_STACK);
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.workers)
             .max_blocking_threads(self.readers)

@@ -14,6 +14,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// Parts may be as many deep within each other. `a + b + c` is as deep as it has operators.
 const DEPTH: usize = 200;
+/// What a query within another counts for: the parser takes forty kilobytes of a stack for it, where it looks for the
+/// place of what it has parsed.
+const QUERY_DEPTH: usize = 2;
 /// A query has as many sides of UNION, and as many queries in its WITH.
 const QUERIES: usize = 500;
 /// The parser counts a part several times, such as a subquery in brackets. What it stops at it may take for another
@@ -23,7 +26,9 @@ pub(super) const PARSER_DEPTH: usize = 4 * DEPTH;
 const ROW: usize = 16;
 
 pub(super) fn too_deep() -> DataFusionError {
-    plan_datafusion_err!("parts of the query are more than {DEPTH} deep within each other")
+    plan_datafusion_err!(
+        "parts of the query are more than {DEPTH} deep within each other, where a subquery counts as two"
+    )
 }
 
 fn too_many() -> DataFusionError {
@@ -70,6 +75,13 @@ pub(super) fn in_tree(tree: &mut impl VisitMut) -> Result<(), DataFusionError> {
 /// How deep the visitor is.
 struct Depth(usize);
 
+impl Depth {
+    fn enter(&mut self, by: usize) -> ControlFlow<DataFusionError> {
+        self.0 += by;
+        if self.0 > DEPTH { ControlFlow::Break(too_deep()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 impl VisitorMut for Depth {
     type Break = DataFusionError;
 
@@ -84,13 +96,17 @@ impl VisitorMut for Depth {
         if named.max(sides + 1) > QUERIES {
             return ControlFlow::Break(too_many());
         }
+        self.enter(QUERY_DEPTH)
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<DataFusionError> {
+        self.0 -= QUERY_DEPTH;
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
         balance(expr);
-        self.0 += 1;
-        if self.0 > DEPTH { ControlFlow::Break(too_deep()) } else { ControlFlow::Continue(()) }
+        self.enter(1)
     }
 
     fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<DataFusionError> {

@@ -95,10 +95,10 @@ fn what_is_deep_is_answered_or_told_in_words() {
     ];
     for (sql, expected) in taken {
         let begins = sql[..sql.len().min(80)].to_owned();
-        let answer = ask(sql).unwrap_or_else(|error| panic!("{error}: {}", begins));
+        let answer = ask(sql).unwrap_or_else(|error| panic!("{error}: {begins}"));
         let number = answer.batches.iter().find(|batch| batch.num_rows() > 0).expect("a row");
         let number = number.column(0).as_primitive::<Int64Type>().value(0);
-        assert_eq!(number, expected, "{}", begins);
+        assert_eq!(number, expected, "{begins}");
     }
     const TIMES: usize = 20_000;
     let refused = [
@@ -120,6 +120,6 @@ fn what_is_deep_is_answered_or_told_in_words() {
     for (sql, expected) in refused {
         let begins = sql[..sql.len().min(80)].to_owned();
         let error = ask(sql).err().unwrap_or_default();
-        assert!(error.contains(expected), "{error}: {}", begins);
+        assert!(error.contains(expected), "{error}: {begins}");
     }
 }
