@@ -1,8 +1,11 @@
 //! The process that answers: a task per question, all answers through one writer.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io::{self, BufReader, Write};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -104,7 +107,7 @@ pub fn serve() -> io::Result<()> {
             continue;
         }
         let (service, answers) = (service.clone(), answers.clone());
-        let task = runtime.spawn(async move { service.answer(request, body).await });
+        let task = runtime.spawn(with_room(async move { service.answer(request, body).await }));
         asked.insert(number, task.abort_handle());
         runtime.spawn(async move {
             if let Some(answer) = ended(task.await) {
@@ -117,6 +120,17 @@ pub fn serve() -> io::Result<()> {
     drop((answers, writer));
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Runs something on a stack that has room for planning, also where threads have short ones.
+async fn with_room<F: Future>(planning: F) -> F::Output {
+    let mut planning = pin!(planning);
+    poll_fn(|context| poll(planning.as_mut(), context)).await
+}
+
+#[recursive::recursive]
+fn poll<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(context)
 }
 
 /// What is answered once a task has ended; nobody waits for the answer to a question that was taken back.

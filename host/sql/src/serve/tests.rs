@@ -62,7 +62,7 @@ fn what_is_deep_is_answered_or_told_in_words() {
     let ask = |sql: String| {
         let queries = queries.clone();
         let asked = async move { queries.query(&sql, &[], Bounds::NONE).await };
-        let answer = runtime.block_on(runtime.spawn(asked)).unwrap();
+        let answer = runtime.block_on(runtime.spawn(with_room(asked))).unwrap();
         answer.map_err(|error| error.to_string())
     };
     let within = |before: &str, inner: &str, after: &str, times: usize| {
