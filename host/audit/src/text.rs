@@ -1,5 +1,7 @@
 //! Texts that come from outside, as an entry may hold them.
 
+use clickmill_core::terminal::is_unseen;
+
 use super::Event;
 
 /// The most bytes of a text of an event: about a thousand ids of letters.
@@ -11,12 +13,6 @@ pub const MAX_NAME_BYTES: usize = 200;
 /// taken for a command by a terminal, or is not seen at all, is a blank. Cut to so many bytes, and then it
 /// ends in `…`.
 pub fn one_line(text: &str, max_bytes: usize) -> String {
-    let is_unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(c, '\u{e0000}'..='\u{e007f}')
-    };
     // Of ten megabytes no more is looked at than is kept.
     let kept = cut(text, max_bytes);
     let line: String = kept.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();

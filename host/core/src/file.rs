@@ -47,14 +47,18 @@ pub fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file of text, within the same bounds.
+/// Reads a file of text, within the same bounds, without the byte order mark that some editors put before it.
 ///
 /// # Errors
 ///
 /// As of [`read`], and where it is not UTF-8.
 pub fn read_text(path: &Path, max_bytes: usize) -> io::Result<String> {
     let text = String::from_utf8(read(path, max_bytes)?);
-    text.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+    let mut text = text.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
 }
 
 /// The text of a file, such as those that a pipeline file names. A running pipeline reads them again, and is
@@ -95,6 +99,18 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("text.json");
+        for (written, read) in
+            [("\u{feff}{}", "{}"), ("{}\u{feff}", "{}\u{feff}"), ("\u{feff}", "")]
+        {
+            fs::write(&path, written).expect("a file");
+            assert_eq!(text(&path).expect("a text"), read);
+        }
+    }
 
     #[test]
     fn what_is_no_file_is_refused_at_once() {

@@ -6,17 +6,19 @@ use std::io::{IsTerminal, Write as _, stderr};
 
 use super::indented;
 
-/// A text without what a terminal takes for a command, or for a change of the direction of writing: that is
+/// A text without what a terminal takes for a command, and what is not seen or turns the direction of writing: that is
 /// shown as `\u001b`, which stands for itself in JSON, so that JSON stays JSON. Line feeds and tabs stay.
 pub fn shown(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_command) {
+    if !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 64);
     for character in text.chars() {
-        if is_command(character) {
+        if is_escaped(character) {
             // A text takes all that is written to it.
-            let _ = write!(shown, "\\u{:04x}", u32::from(character));
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         } else {
             shown.push(character);
         }
@@ -51,14 +53,18 @@ pub fn field(name: &str, value: &dyn Debug) -> String {
     if name == "message" { value.into_owned() } else { format!("{name}={value}") }
 }
 
-/// Control characters, C1 among them, and those that turn the direction of writing: these make a line look
-/// like another one, and so do the separators of lines and paragraphs.
-fn is_command(c: char) -> bool {
-    let turns = matches!(
-        c,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    (c.is_control() && c != '\n' && c != '\t') || turns || matches!(c, '\u{2028}' | '\u{2029}')
+/// Whether a character controls a terminal, turns the direction of writing, ends a line, or joins or hides others:
+/// these make a text look like another one.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Line feeds and tabs are part of texts, and so is what joins letters or the parts of a picture.
+fn is_escaped(c: char) -> bool {
+    is_unseen(c) && !matches!(c, '\n' | '\t' | '\u{200c}' | '\u{200d}')
 }
 
 #[cfg(test)]
@@ -67,8 +73,9 @@ mod tests {
 
     #[test]
     fn what_a_terminal_takes_for_a_command_is_shown_escaped_and_json_stays_json() {
-        let text = "a\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}1m\u{7f}\r\n\tb\u{202e}é";
-        let told = "a\\u001b[2J\\u001b]0;t\\u0007\\u009b1m\\u007f\\u000d\n\tb\\u202eé";
+        let text =
+            "a\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}1m\u{7f}\r\n\tb\u{202e}é\u{200b}\u{e0041}👨\u{200d}👩";
+        let told = "a\\u001b[2J\\u001b]0;t\\u0007\\u009b1m\\u007f\\u000d\n\tb\\u202eé\\u200b\\udb40\\udc41👨\u{200d}👩";
         assert_eq!(shown(text), told);
         assert!(matches!(shown("plain é\n"), Cow::Borrowed("plain é\n")));
         let json = serde_json::json!({ "agent": "\u{1b}[2J\u{7f}\u{9b}\u{202e}\"\\" });
