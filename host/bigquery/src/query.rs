@@ -14,6 +14,7 @@ pub(super) fn parameter((name, value): &(&str, Parameter)) -> QueryParameter {
         Parameter::Text(text) => ("STRING", text.clone()),
         Parameter::Integer(number) => ("INT64", Some(number.to_string())),
         Parameter::Timestamp(moment) => ("TIMESTAMP", Some(moment.to_string())),
+        Parameter::Written(of, value) => (of.name(), value.clone()),
     };
     QueryParameter::new()
         .set_name(*name)

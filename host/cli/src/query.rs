@@ -8,7 +8,7 @@ use clap::Args;
 use super::print::data;
 use super::{Failure, place};
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::{Answer, Bounds, Parameter, Question, ResultSet};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter, ParameterType, Question, ResultSet};
 use clickmill_warehouse::Warehouse;
 
 const EXAMPLES: &str = "\
@@ -77,16 +77,24 @@ fn parameter(text: &str) -> Result<(String, Parameter), String> {
     let (Some(name), Some(kind), Some(value)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(wanted.to_owned());
     };
+    let none = value == "NULL";
+    let wrong = |error: String| format!("`{value}` is no {kind}: {error}");
     let value = match (kind, value) {
-        ("" | "STRING", "NULL") => Parameter::Text(None),
-        ("" | "STRING", text) => Parameter::Text(Some(text.to_owned())),
-        ("INT64", number) => {
-            Parameter::Integer(number.parse().map_err(|error| format!("{error}"))?)
+        ("" | "STRING", text) => Parameter::Text((!none).then(|| text.to_owned())),
+        ("INT64", number) if !none => {
+            Parameter::Integer(number.parse().map_err(|error| wrong(format!("{error}")))?)
         }
-        ("TIMESTAMP", moment) => {
-            Parameter::Timestamp(moment.parse().map_err(|error| format!("{error}"))?)
+        ("TIMESTAMP", moment) if !none => {
+            Parameter::Timestamp(moment.parse().map_err(|error| wrong(format!("{error}")))?)
         }
-        (kind, _) => return Err(format!("`{kind}` is not one of STRING, INT64, TIMESTAMP")),
+        (kind, value) => {
+            let of = ParameterType::ALL.into_iter().find(|of| of.name() == kind);
+            let of = of.ok_or_else(|| {
+                let known = ParameterType::ALL.map(ParameterType::name).join(", ");
+                format!("`{kind}` is not one of STRING, {known}")
+            })?;
+            Parameter::Written(of, (!none).then(|| value.to_owned()))
+        }
     };
     Ok((name.to_owned(), value))
 }

@@ -39,6 +39,7 @@ pub fn query(asked: &HashMap<String, String>) {
                             Parameter::Integer(width) => is_bucket && counts(width),
                             Parameter::Timestamp(_) => ["from", "to", range::NOW].contains(&name),
                             Parameter::Text(_) => name == "country",
+                            Parameter::Written(..) => false,
                         },
                         "`{name}` is of another type"
                     );

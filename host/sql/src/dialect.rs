@@ -10,12 +10,14 @@ mod calls;
 mod depth;
 mod elements;
 mod expressions;
+mod given;
 mod listed;
 mod names;
 mod syntax;
 mod tokens;
 mod trees;
 mod unnest;
+mod using;
 mod wildcards;
 mod windows;
 
@@ -112,6 +114,7 @@ impl VisitorMut for Translator<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         let done = windows::expand(select)
             .and_then(|()| syntax::select(select))
+            .and_then(|()| using::order(select))
             .and_then(|()| elements::rename(select))
             .and_then(|()| unnest::expand(select));
         unnest::name_fields(select);
@@ -175,6 +178,10 @@ impl Translator<'_> {
             Parameter::Text(None) => call("cast_string", vec![Expr::Value(Value::Null.into())]),
             Parameter::Integer(value) => number(*value),
             Parameter::Timestamp(moment) => call("timestamp_micros", vec![number(moment.get())]),
+            Parameter::Written(of, value) => {
+                let value = value.clone().map_or_else(|| Expr::Value(Value::Null.into()), text);
+                call(&format!("cast_{}", of.name().to_lowercase()), vec![value])
+            }
         })
     }
 }

@@ -14,6 +14,7 @@ mod optimizer;
 mod query;
 mod row_filter;
 mod said;
+mod semi_joins;
 mod serve;
 mod types;
 

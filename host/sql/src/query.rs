@@ -27,6 +27,7 @@ use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
 use super::said::said;
+use super::semi_joins::KeysOnce;
 use super::{dialect, functions, nested, optimizer, types};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
@@ -333,6 +334,7 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_optimizer_rule(Arc::new(KeysOnce))
         .with_physical_optimizer_rules(optimizer::rules());
     let context = SessionContext::new_with_state(state.build());
     for function in functions::all() {

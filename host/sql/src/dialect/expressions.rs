@@ -58,6 +58,7 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
     }
     match expr {
         Expr::Identifier(name) if name.value.starts_with("@@") => Err(refused(name)),
+        Expr::InSubquery { negated: true, .. } => Ok(with_null_in_mind(expr)),
         // What is compared, and how, is seen once types are known.
         Expr::Identifier(_)
         | Expr::CompoundIdentifier(_)
@@ -80,7 +81,22 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             let fields = access_chain.iter().all(|access| matches!(access, AccessExpr::Dot(_)));
             if fields { Ok(None) } else { Err(refused("an index of an array")) }
         }
+        Expr::BinaryOp { left, op: BinaryOperator::PGLikeMatch, right } => {
+            Ok(Some(Expr::IsDistinctFrom(left.clone(), right.clone())))
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::PGILikeMatch, right } => {
+            Ok(Some(Expr::IsNotDistinctFrom(left.clone(), right.clone())))
+        }
         Expr::BinaryOp { left, op, right } => binary(left, op, right),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr: of }
+            if let Expr::InSubquery { negated: false, .. } = unwrapped(of) =>
+        {
+            let mut within = unwrapped(of).clone();
+            if let Expr::InSubquery { negated, .. } = &mut within {
+                *negated = true;
+            }
+            Ok(Some(with_null_in_mind(&within).unwrap_or(within)))
+        }
         Expr::UnaryOp { op, expr: of } => match op {
             UnaryOperator::Plus | UnaryOperator::Not => Ok(None),
             UnaryOperator::Minus if matches!(**of, Expr::Value(_)) => Ok(None),
@@ -157,13 +173,41 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
     }
 }
 
+/// `x NOT IN (SELECT …)` where `x` is computed: NULL is in no answer but of no rows. DataFusion sees only of columns
+/// whether they may be NULL.
+fn with_null_in_mind(expr: &Expr) -> Option<Expr> {
+    let Expr::InSubquery { expr: of, subquery, negated: true } = expr else { return None };
+    if matches!(unwrapped(of), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+        return None;
+    }
+    let is_known = Expr::IsNotNull(Box::new(Expr::Nested(of.clone())));
+    let is_empty = Expr::Exists { subquery: subquery.clone(), negated: true };
+    let both = |left: Expr, op, right: Expr| {
+        let (left, right) = (Box::new(left), Box::new(right));
+        Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))
+    };
+    let or = both(is_known, BinaryOperator::Or, is_empty);
+    Some(both(or, BinaryOperator::And, expr.clone()))
+}
+
+/// An expression without the parentheses around it.
+fn unwrapped(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
 /// What a comparison compares; nothing of what is none.
 fn compared(expr: &Expr) -> Vec<&Expr> {
     use BinaryOperator as Of;
     match expr {
         Expr::BinaryOp {
             left,
-            op: Of::Eq | Of::NotEq | Of::Lt | Of::LtEq | Of::Gt | Of::GtEq,
+            op:
+                Of::Eq | Of::NotEq | Of::Lt | Of::LtEq | Of::Gt | Of::GtEq
+                // `IS DISTINCT FROM` and its opposite, as they are in tokens.
+                | Of::PGLikeMatch | Of::PGILikeMatch,
             right,
         } => vec![&**left, &**right],
         Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {

@@ -65,7 +65,7 @@ pub(super) const TEMPLATES: [(&str, usize, &str); 8] = [
     ("IF", 3, "CASE WHEN bool_of(_0) THEN _1 ELSE _2 END"),
     ("IFNULL", 2, "coalesce(_0, _1)"),
     ("UNNEST[]", 1, "unnest(_0)"),
-    ("NULLIF", 2, "CASE WHEN _0 = _1 THEN NULL ELSE _0 END"),
+    ("NULLIF", 2, "CASE WHEN _0 = _1 THEN NULL WHEN FALSE THEN _1 ELSE _0 END"),
     (
         "APPROX_QUANTILES[]",
         2,

@@ -1,6 +1,7 @@
 //! What of a query's syntax may pass. What is not named here is refused: either BigQuery does not have it, or
 //! nobody has compared the two.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::plan_datafusion_err;
@@ -13,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
 
+use super::given::name;
 use super::unnest;
 
 type Checked = Result<(), DataFusionError>;
@@ -52,6 +54,9 @@ pub(super) fn query(query: &Query) -> Checked {
         pipe_operators,
     } = query;
     only(!with.as_ref().is_some_and(|with| with.recursive), "WITH RECURSIVE")?;
+    if let Some(with) = with {
+        with.cte_tables.iter().try_for_each(|query| alias_of(Some(&query.alias)))?;
+    }
     only(fetch.is_none(), "FETCH")?;
     only(locks.is_empty() && for_clause.is_none(), "FOR")?;
     only(settings.is_none() && format_clause.is_none(), "SETTINGS or FORMAT")?;
@@ -62,8 +67,10 @@ pub(super) fn query(query: &Query) -> Checked {
             if limit_by.is_empty() =>
         {
             let skipped = offset.as_ref().map(|offset| &offset.value);
-            if [limit].into_iter().chain(skipped).any(is_null) {
-                return Err(plan_datafusion_err!("LIMIT and OFFSET take a number, not NULL"));
+            if let Some(other) = [limit].into_iter().chain(skipped).find(|count| !is_count(count)) {
+                return Err(plan_datafusion_err!(
+                    "LIMIT and OFFSET take a number or a parameter here, not `{other}`"
+                ));
             }
         }
         Some(_) => return Err(refused("LIMIT other than `LIMIT count [OFFSET skip]`")),
@@ -83,10 +90,13 @@ pub(super) fn query(query: &Query) -> Checked {
     set(body)
 }
 
-fn is_null(expr: &Expr) -> bool {
-    match expr {
-        Expr::Cast { expr: of, .. } => is_null(of),
-        _ => matches!(bare(expr), Expr::Value(value) if value.value == Value::Null),
+/// NULL, which also a computed number may be, would be no bound.
+fn is_count(expr: &Expr) -> bool {
+    match bare(expr) {
+        Expr::Cast { expr: of, .. } => is_count(of),
+        Expr::Value(value) => value.value != Value::Null,
+        Expr::Identifier(name) => name.value.starts_with('@'),
+        _ => false,
     }
 }
 
@@ -109,10 +119,6 @@ fn set(body: &SetExpr) -> Checked {
                 }
             }
             for side in [left, right] {
-                only(
-                    !orders_by_using(side),
-                    "`*` over JOIN with USING in a set operation, whose columns BigQuery has in another order,",
-                )?;
                 if let SetExpr::SetOperation { op: other, set_quantifier: of_other, .. } = &**side {
                     let same = other == op && of_other == set_quantifier;
                     only(
@@ -202,47 +208,22 @@ pub(super) fn select(select: &Select) -> Checked {
     from.iter().try_for_each(joined)
 }
 
-/// Whether all columns are selected of tables that are joined by USING: in BigQuery those come first, and here they
-/// stay where they are.
-fn orders_by_using(body: &SetExpr) -> bool {
-    let select = match body {
-        SetExpr::Select(select) => select,
-        SetExpr::Query(query) => return orders_by_using(&query.body),
-        SetExpr::SetOperation { left, right, .. } => {
-            return orders_by_using(left) || orders_by_using(right);
-        }
-        _ => return false,
-    };
-    let is_all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
-    let uses = |join: &Join| {
-        use JoinOperator as Of;
-        matches!(
-            &join.join_operator,
-            Of::Join(JoinConstraint::Using(_))
-                | Of::Inner(JoinConstraint::Using(_))
-                | Of::Left(JoinConstraint::Using(_))
-                | Of::LeftOuter(JoinConstraint::Using(_))
-        )
-    };
-    let tables = || {
-        select.from.iter().flat_map(|tables| {
-            std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation))
-        })
-    };
-    let is_below = |table: &TableFactor| match table {
-        TableFactor::Derived { subquery, .. } => orders_by_using(&subquery.body),
-        _ => false,
-    };
-    select.projection.iter().any(is_all)
-        && (select.from.iter().flat_map(|tables| &tables.joins).any(uses) || tables().any(is_below))
-}
-
 fn wildcard(options: &WildcardAdditionalOptions) -> Checked {
     let plain = options.opt_ilike.is_none()
         && options.opt_exclude.is_none()
         && options.opt_rename.is_none()
         && options.opt_alias.is_none();
-    only(plain, "`*` with other than EXCEPT or REPLACE")
+    only(plain, "`*` with other than EXCEPT or REPLACE")?;
+    let replaced = options.opt_replace.iter().flat_map(|replaced| &replaced.items);
+    let replaced: Vec<&Ident> = replaced.map(|item| &item.column_name).collect();
+    let excepted = options.opt_except.iter();
+    let excepted = excepted
+        .flat_map(|except| [&except.first_element].into_iter().chain(&except.additional_elements));
+    let mut names = HashSet::new();
+    match excepted.chain(replaced).find(|name| !names.insert(name.value.to_lowercase())) {
+        Some(twice) => Err(plan_datafusion_err!("EXCEPT and REPLACE of `*` name `{twice}` twice")),
+        None => Ok(()),
+    }
 }
 
 fn joined(tables: &TableWithJoins) -> Checked {
@@ -323,16 +304,6 @@ fn alias_of(alias: Option<&TableAlias>) -> Checked {
     let plain = alias.is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
     only(plain, "names of columns in an alias")?;
     alias.map_or(Ok(()), |alias| name(&alias.name))
-}
-
-/// A name that is given: what stands in quotation marks is a text, and no name.
-fn name(given: &Ident) -> Checked {
-    match given.quote_style {
-        Some('\'' | '"') => Err(plan_datafusion_err!(
-            "{given} is a text, and no name: write it without marks, or in backticks"
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// What rows are grouped or ordered by: of literals, the place of a column alone. A parameter by itself is no place,

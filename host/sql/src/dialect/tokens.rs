@@ -30,7 +30,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, DataFusionError> {
     };
     let mut tokens: Vec<TokenWithSpan> = tokens.into_iter().map(read).collect::<Result<_, _>>()?;
     name_safe(&mut tokens);
-    Ok(tokens)
+    one_distinct(tokens)
 }
 
 /// The tokens, none of them a literal that runs into a word or another literal: those would be an alias. `0X` begins
@@ -110,6 +110,51 @@ fn name_safe(tokens: &mut [TokenWithSpan]) {
             word.keyword = Keyword::NoKeyword;
         }
     }
+}
+
+/// What stands for `IS DISTINCT FROM`, and for `IS NOT DISTINCT FROM`: operators that bind as comparisons do. The parser
+/// takes all that follows the words for their right side, AND and OR too.
+const DISTINCT: [Token; 2] = [Token::DoubleTilde, Token::DoubleTildeAsterisk];
+
+/// The tokens, with one in the place of `IS [NOT] DISTINCT FROM`.
+fn one_distinct(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, DataFusionError> {
+    if let Some(other) = tokens.iter().find(|token| DISTINCT.contains(&token.token)) {
+        return Err(plan_datafusion_err!("the operator `{}` is not one of BigQuery", other.token));
+    }
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut words: Vec<usize> = Vec::new();
+    for token in tokens {
+        let keyword = match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => word.keyword,
+            Token::Whitespace(_) => {
+                kept.push(token);
+                continue;
+            }
+            _ => Keyword::NoKeyword,
+        };
+        let said = words.iter().map(|&at| match &kept[at].token {
+            Token::Word(word) => word.keyword,
+            _ => Keyword::NoKeyword,
+        });
+        let said: Vec<Keyword> = said.collect();
+        match (&said[..], keyword) {
+            (_, Keyword::IS) => words = vec![kept.len()],
+            ([Keyword::IS], Keyword::NOT)
+            | ([Keyword::IS] | [Keyword::IS, Keyword::NOT], Keyword::DISTINCT) => {
+                words.push(kept.len());
+            }
+            ([Keyword::IS, .., Keyword::DISTINCT], Keyword::FROM) => {
+                let [equal, other] = [DISTINCT[1].clone(), DISTINCT[0].clone()];
+                kept[words[0]].token = if said.len() == 3 { equal } else { other };
+                kept.truncate(words[0] + 1);
+                words.clear();
+                continue;
+            }
+            _ => words.clear(),
+        }
+        kept.push(token);
+    }
+    Ok(kept)
 }
 
 /// They stand in literals with three quotation marks alone.

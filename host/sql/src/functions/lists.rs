@@ -102,6 +102,9 @@ impl ScalarUDFImpl for Lists {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
         match (&self.of, types) {
+            (Of::Elements, [DataType::List(_), ..]) => plan_err!(
+                "an array has no arrays as its elements in BigQuery: put a STRUCT around them there"
+            ),
             (Of::Elements, [first, ..]) => {
                 Ok(DataType::List(Arc::new(Field::new("item", first.clone(), true))))
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Schema};
-use datafusion::common::{DFSchema, internal_err};
+use datafusion::common::{DFSchema, internal_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::WindowFunctionParams;
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -17,6 +17,16 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
+
+/// Aggregates that take no row back or, as `BIT_XOR`, forget by it that there was none; and BigQuery's names.
+const FORWARD: [(&str, &str); 6] = [
+    ("bit_and", "BIT_AND"),
+    ("bit_or", "BIT_OR"),
+    ("bit_xor", "BIT_XOR"),
+    ("bool_and", "LOGICAL_AND"),
+    ("bool_or", "LOGICAL_OR"),
+    ("string_agg", "STRING_AGG"),
+];
 
 /// A function of a window, which subtracts nothing where it is an aggregate of FLOAT64.
 pub(super) fn recomputed(
@@ -29,6 +39,13 @@ pub(super) fn recomputed(
     else {
         return Ok(function);
     };
+    if let Some((_, name)) = FORWARD.iter().find(|(name, _)| *name == aggregate.name())
+        && !params.window_frame.start_bound.is_unbounded()
+    {
+        return plan_err!(
+            "{name} does not take a frame here that leaves rows behind: begin it UNBOUNDED PRECEDING"
+        );
+    }
     let done = (aggregate.inner().as_ref() as &dyn Any).is::<Recomputed>();
     // These take back what they were given.
     let exact = matches!(aggregate.name(), "count" | "array_agg" | "first_value")

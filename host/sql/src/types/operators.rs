@@ -118,8 +118,12 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
             for Sort { expr, .. } in &mut params.order_by {
                 *expr = sorted_by(expr.clone(), schema)?;
             }
-            for expr in &mut params.partition_by {
-                *expr = in_order(expr.clone(), schema)?;
+            for expr in &params.partition_by {
+                if Kind::of(&expr.get_type(schema)?) == Some(Kind::Float) {
+                    return plan_err!(
+                        "PARTITION BY does not take FLOAT64 in BigQuery: CAST it to STRING or NUMERIC"
+                    );
+                }
             }
             Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params })))
         }
@@ -288,6 +292,13 @@ fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     let Case { expr, when_then_expr, mut else_expr } = case;
     let mut whens = Vec::with_capacity(when_then_expr.len());
     for (when, then) in when_then_expr {
+        // NULLIF names the other value so: of numbers, the wider one is the type of both.
+        let numbers = [Kind::Int, Kind::Float, Kind::Numeric];
+        if matches!(&*when, Expr::Literal(ScalarValue::Boolean(Some(false)), _))
+            && !kind(&then, schema)?.is_some_and(|of| numbers.contains(&of))
+        {
+            continue;
+        }
         let when = match &expr {
             Some(expr) => comparison((**expr).clone(), Operator::Eq, *when, schema)?,
             None => {

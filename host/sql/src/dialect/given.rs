@@ -1,0 +1,28 @@
+//! Names that a query gives.
+
+use datafusion::common::plan_datafusion_err;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::Ident;
+
+/// The reserved words of GoogleSQL (lexical.md).
+const RESERVED: &str = "ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE \
+    CROSS CUBE CURRENT DEFAULT DEFINE DESC DISTINCT ELSE END ENUM ESCAPE EXCEPT EXCLUDE EXISTS EXTRACT FALSE FETCH \
+    FOLLOWING FOR FROM FULL GROUP GROUPING GROUPS HASH HAVING IF IGNORE IN INNER INTERSECT INTERVAL INTO IS JOIN \
+    LATERAL LEFT LIKE LIMIT LOOKUP MERGE NATURAL NEW NO NOT NULL NULLS OF ON OR ORDER OUTER OVER PARTITION PRECEDING \
+    PROTO QUALIFY RANGE RECURSIVE RESPECT RIGHT ROLLUP ROWS SELECT SET SOME STRUCT TABLESAMPLE THEN TO TREAT TRUE \
+    UNBOUNDED UNION UNNEST USING WHEN WHERE WINDOW WITH WITHIN";
+
+/// Checks a name: what stands in quotation marks is a text, and no name, and a reserved word is one in backticks.
+pub(super) fn name(given: &Ident) -> Result<(), DataFusionError> {
+    match given.quote_style {
+        Some('\'' | '"') => Err(plan_datafusion_err!(
+            "{given} is a text, and no name: write it without marks, or in backticks"
+        )),
+        None if RESERVED.split_whitespace().any(|word| word.eq_ignore_ascii_case(&given.value)) => {
+            Err(plan_datafusion_err!(
+                "{given} is a reserved word of BigQuery, and a name in backticks alone: `{given}`"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
