@@ -90,7 +90,9 @@ pub enum SourceError {
         uri: String,
     },
     /// Its bytes do not make what their compression promises.
-    #[error("`{uri}` is damaged: its compression does not end as it should")]
+    #[error(
+        "`{uri}` cannot be decompressed: it is damaged or cut off, or its compression is one that is not taken"
+    )]
     Compression {
         /// The object.
         uri: String,

@@ -58,6 +58,20 @@ impl Failed {
             failed_at: next()?,
         })
     }
+
+    /// What could not be looked at has none, and may be a folder.
+    fn has_generation(&self) -> bool {
+        self.source != self.object
+    }
+
+    /// Whether this object, of whatever generation, is the one that failed, or is in the folder that did.
+    fn is_of(&self, object: &str) -> bool {
+        match object.strip_prefix(&self.object) {
+            Some("") => true,
+            Some(within) => !self.has_generation() && within.starts_with('/'),
+            None => false,
+        }
+    }
 }
 
 /// Asks page by page, until there are no more or enough. A page is how many were asked for, and those of
@@ -178,7 +192,11 @@ impl LoadHistory {
         let mut since = HashSet::new();
         for failed in failed.chunks(ASKED_AT_ONCE) {
             let names: Vec<String> = (0..failed.len()).map(|at| format!("o{at}")).collect();
-            let begin = |failed: &Failed| Parameter::Text(Some(format!("{}@", failed.object)));
+            // What could not be looked at, which has no generation, may be a folder.
+            let begin = |failed: &Failed| {
+                let end = if failed.has_generation() { "@" } else { "" };
+                Parameter::Text(Some(format!("{}{end}", failed.object)))
+            };
             let parameters = names.iter().map(String::as_str).zip(failed.iter().map(begin));
             let parameters: Vec<(&str, Parameter)> = parameters.collect();
             let is_of = |name: &String| format!("SUBSTR(source, 1, LENGTH(@{name})) = @{name}");
@@ -193,11 +211,9 @@ impl LoadHistory {
                 let (Some(table), Some(source), Some(at)) = texts else { continue };
                 let Some((object, _)) = source.rsplit_once('@') else { continue };
                 let is_over = |failed: &&Failed| {
-                    failed.table == table
-                        && failed.object == object
-                        && failed.failed_at.as_str() < at
+                    failed.table == table && failed.is_of(object) && failed.failed_at.as_str() < at
                 };
-                since.extend(failed.iter().find(is_over).map(|failed| failed.load_id.clone()));
+                since.extend(failed.iter().filter(is_over).map(|failed| failed.load_id.clone()));
             }
         }
         Ok(since)

@@ -17,7 +17,7 @@ use super::super::{Malformed, reason, too_large};
 use super::ahead::{Ahead, Leads};
 use super::extent::{Extent, Follower};
 use super::quotes::last_escaped;
-use super::{Csv, Next, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
+use super::{Csv, Next, Signs, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
 use clickmill_core::batch::{Position, Reason};
 
 /// So many times the size limit is looked ahead for the end of a record whose quotes are in order so far.
@@ -25,6 +25,9 @@ use clickmill_core::batch::{Position, Reason};
 const LOOK_AHEAD: usize = 4;
 /// And so many bytes beyond the limit at most.
 const MAX_LOOK_AHEAD_BYTES: usize = 16 << 20;
+
+const MAY_BE_ESCAPED: &str = "a backslash stands before a quote: set `source.csv.escape` to the backslash where it \
+                              escapes quotes, or to the quote where it does not";
 
 impl Csv {
     /// What becomes of the record at `at`, where its first line opens a quote that leads where one before it led.
@@ -171,8 +174,8 @@ impl Csv {
 
     /// The first line of the record at `at` is malformed by itself, and the next record begins after it.
     pub(super) fn first_line_is_malformed(&mut self) -> Next {
-        let rest = &self.block[self.at..];
-        let found = lines::first_end(rest);
+        let rest = self.block.slice(self.at..);
+        let found = lines::first_end(&rest);
         let text = &rest[..found.unwrap_or(rest.len())];
         let range = self.at..self.at + text.len();
         let Some(next) = self.past_line_end(range.end) else {
@@ -183,12 +186,15 @@ impl Csv {
         if goes_on && !oversized {
             return Next::BlockEnds;
         }
+        if self.may_be_escaped(text)
+            && let Some(next) = self.refused_as_escaped(range.end)
+        {
+            return next;
+        }
         let reason = if oversized {
             too_large(text.len(), self.max_record_bytes)
         } else if self.may_be_escaped(text) {
-            let told = "a backslash stands before a quote: set `source.csv.escape` to the backslash where \
-                        it escapes quotes, or to the quote where it does not";
-            reason(UNBALANCED_QUOTE, told.to_owned())
+            reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())
         } else if self.sign().is_some_and(|escape| text.ends_with(&[escape])) {
             let told = "the last character escapes nothing, or the line's end, which is not quoted";
             reason(UNBALANCED_QUOTE, told.to_owned())
@@ -204,6 +210,32 @@ impl Csv {
         self.at = next;
         self.skipping = goes_on;
         self.malformed(range, line, reason)
+    }
+
+    /// Refuses the record at `at` with the lines behind its first one, which ends at `first`, that are its own where a
+    /// backslash escapes quotes. One letter has all of them, so that none becomes a row by itself, and a replay that
+    /// knows the escape reads what was written.
+    fn refused_as_escaped(&mut self, first: usize) -> Option<Next> {
+        let limit = self.block.len().min(self.at + self.max_record_bytes);
+        let is_all = self.blocks.ended && limit == self.block.len();
+        let signs = Signs { escape: Some(b'\\'), ..self.signs() };
+        let end = match Follower::new(self.at).follow(&self.block[..limit], signs, is_all) {
+            Extent::Ends(end) if end > first => end,
+            Extent::Beyond if limit == self.block.len() && !self.blocks.ended => {
+                return Some(Next::BlockEnds);
+            }
+            Extent::Ends(_) | Extent::NotInOrder | Extent::Beyond => return None,
+        };
+        let range = self.at..end;
+        let Some(next) = self.past_line_end(end) else {
+            return Some(Next::BlockEnds);
+        };
+        let line = self.line;
+        self.line += 1 + lines::count_ends(&self.block[range.clone()]);
+        self.at = next;
+        // It was of another reading.
+        self.ahead = None;
+        Some(self.malformed(range, line, reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())))
     }
 
     pub(super) fn malformed(&self, range: Range<usize>, line: u64, reason: Reason) -> Next {

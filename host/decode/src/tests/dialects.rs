@@ -455,3 +455,35 @@ fn a_byte_order_mark_within_an_object_is_a_field_s_own() {
         &["a|b", "2|\u{feff}1|2"],
     );
 }
+
+/// Nobody has said whether a backslash escapes quotes: lines that a record has where it does are in its letter, and none
+/// of them is a row.
+#[test]
+fn csv_lines_within_what_may_be_escaped_are_no_rows() {
+    for (text, wanted) in [
+        (
+            "3,\"he said \\\"\n4,x\n\\\" bye\"\n5,ok\n",
+            &["!3,\"he said \\\"\n4,x\n\\\" bye\"", "5,ok"][..],
+        ),
+        ("3,\"he said \\\"\n4,x\\\"\"\n5,ok\n", &["!3,\"he said \\\"\n4,x\\\"\"", "5,ok"]),
+        // Paths that end so: the next line opens a quote, which would not be in order.
+        ("1,\"C:\\a\\\"\n2,\"C:\\b\\\"\n3,ok\n", &["!1,\"C:\\a\\\"", "!2,\"C:\\b\\\"", "3,ok"]),
+        ("1,\"C:\\a\\\"\n2,ok\n3,ok\n", &["!1,\"C:\\a\\\"", "2,ok", "3,ok"]),
+    ] {
+        let text = format!("id,txt\n{text}");
+        for block_bytes in [1, 7, BLOCK_BYTES] {
+            let format = Format::Csv { dialect: Dialect::default(), max_record_bytes: 1 << 16 };
+            let found =
+                super::line_ends::records_of_blocks(&format, 100, block_bytes, text.as_bytes());
+            let shown = |record: &Record| {
+                let sign = if record.fields.is_err() { "!" } else { "" };
+                format!("{sign}{}", String::from_utf8_lossy(&record.payload))
+            };
+            assert_eq!(
+                found.iter().map(shown).collect::<Vec<_>>(),
+                wanted,
+                "{text:?} in {block_bytes}"
+            );
+        }
+    }
+}

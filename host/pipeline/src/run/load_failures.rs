@@ -4,27 +4,26 @@ use crate::context::Context;
 use crate::observe::summary::FailedObject;
 use clickmill_core::{Micros, causes};
 use clickmill_sink::SinkError;
-use clickmill_source::Object;
 use clickmill_tables::{failures, ledger};
 
-/// Enters a failure beside the ledger. Where that fails too, it is told, and nothing more: the object
-/// will be met again.
-pub(super) fn enter(context: &Context, object: &Object, failed: &FailedObject) {
+/// Enters a failure beside the ledger, of an object by its URI and its name with generation; what cannot be looked at
+/// has none. Where that fails too, it is told, and nothing more: the object will be met again.
+pub(super) fn enter(context: &Context, object: &str, name: &str, failed: &FailedObject) {
     let pipeline = &context.pipeline;
     let target = &pipeline.sink.table;
     let failure = failures::Failure {
-        load_id: ledger::load_id(target, &object.name()),
+        load_id: ledger::load_id(target, name),
         pipeline: pipeline.name.clone(),
         table: target.clone(),
-        object: object.uri.clone(),
-        source: object.name(),
+        object: object.to_owned(),
+        source: name.to_owned(),
         fault: failed.fault,
         error: failed.causes.join(": "),
         failed_at: Micros::now(),
     };
     if let Err(error) = try_enter(context, &failure) {
         let error = causes(&error);
-        tracing::warn!(error, object = object.uri, "that it is not loaded can't be entered");
+        tracing::warn!(error, object, "that it is not loaded can't be entered");
     }
 }
 

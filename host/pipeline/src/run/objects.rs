@@ -97,7 +97,9 @@ pub(super) fn load_all(
         let object = FailedObject::new(uri, error, error.fault());
         Failed { name: uri.clone(), object }
     });
-    let not_seen: Vec<Failed> = not_seen.inspect(tell).collect();
+    let enter =
+        |failed: &Failed| load_failures::enter(context, &failed.name, &failed.name, &failed.object);
+    let not_seen: Vec<Failed> = not_seen.inspect(tell).inspect(enter).collect();
     let done = loader.load(listing.objects, tell)?;
     let failed = not_seen.into_iter().chain(done.failed);
     loader.summary.failed = failed.map(|failed| failed.object).collect();
@@ -180,10 +182,11 @@ impl<'a> Loader<'a> {
                 object: FailedObject::new(&object.uri, &error.0, error.0.fault()),
             };
             tell(&failed);
-            // What has changed, is gone or comes only once will not be met again: there is nothing to
-            // remember.
-            if !error.changed() && object.stays() {
-                load_failures::enter(self.context, &object, &failed.object);
+            // What is gone or comes only once will not be met again: there is nothing to remember. What has changed
+            // is met again while its source is watched.
+            let is_met_again = self.retries == TableRetries::UntilStopped;
+            if object.stays() && !error.gone() && !(error.changed() && is_met_again) {
+                load_failures::enter(self.context, &object.uri, &failed.name, &failed.object);
             }
             done.failed.push(failed);
         }
@@ -377,12 +380,19 @@ impl<'a> Loader<'a> {
 struct NotLoaded(RunError);
 
 impl NotLoaded {
-    /// Whether the object is another by now, or gone.
-    fn changed(&self) -> bool {
-        let source = match &self.0 {
+    fn of_source(&self) -> Option<&SourceError> {
+        match &self.0 {
             RunError::Load { source, .. } => source.of_source(),
             _ => None,
-        };
-        matches!(source, Some(SourceError::Changed { .. } | SourceError::Gone { .. }))
+        }
+    }
+
+    /// Whether the object is another by now, or gone.
+    fn changed(&self) -> bool {
+        self.gone() || matches!(self.of_source(), Some(SourceError::Changed { .. }))
+    }
+
+    fn gone(&self) -> bool {
+        matches!(self.of_source(), Some(SourceError::Gone { .. }))
     }
 }

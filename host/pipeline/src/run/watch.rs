@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::RunError;
+use super::load_failures;
 use super::objects::{Failed, Loader, TableRetries};
 use super::stop::{Ending, Stop};
 use crate::context::Context;
@@ -56,7 +57,7 @@ pub(super) fn watch(
                 known.begin_anew(&listing);
             }
             known.tell_passed_over(&listing);
-            known.tell_not_seen(listing.not_seen);
+            known.tell_not_seen(context, listing.not_seen);
             let ready = known.ready(listing.objects);
             if !ready.is_empty() {
                 let names: Vec<String> = ready.iter().map(Object::name).collect();
@@ -196,13 +197,14 @@ impl Known {
         self.aside.insert(failed.name, aside);
     }
 
-    fn tell_not_seen(&mut self, not_seen: Vec<NotSeen>) {
+    fn tell_not_seen(&mut self, context: &Context, not_seen: Vec<NotSeen>) {
         let before = std::mem::take(&mut self.not_seen);
         for NotSeen { uri, error } in not_seen {
+            let failed = FailedObject::new(&uri, &error, error.fault());
             if !before.contains_key(&uri) {
                 tracing::warn!(error = causes(&error), "what can't be looked at is not loaded");
+                load_failures::enter(context, &uri, &uri, &failed);
             }
-            let failed = FailedObject::new(&uri, &error, error.fault());
             self.not_seen.insert(uri, failed);
         }
     }
