@@ -80,6 +80,9 @@ pub fn open(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
     let failed = |source| StoreError::Store { uri: uri.to_owned(), source };
     if !is_local(uri) {
         let (bucket, path) = bucket_and_object(uri);
+        if bucket.is_empty() {
+            return Err(StoreError::Uri { uri: uri.to_owned() });
+        }
         let store = cloud(bucket).build().map(Cloud).map_err(failed)?;
         return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
     }

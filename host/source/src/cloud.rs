@@ -18,7 +18,7 @@ use super::SourceError;
 use super::interrupt::Interrupt;
 use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
 use bucket::{Bucket, BucketError, Names};
-use clickmill_core::store;
+use clickmill_core::store::{self, StoreError};
 use page::Found;
 pub(super) use read::Reader;
 
@@ -74,6 +74,10 @@ pub(super) async fn list(
 ) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
     let after = after.map(|after| store::bucket_and_object(after).1);
     let (name, key) = store::bucket_and_object(uri);
+    // As of a variable of the shell that is not set: nobody is to be asked for it.
+    if name.is_empty() {
+        return Err(StoreError::Uri { uri: uri.to_owned() }.into());
+    }
     let bucket = Bucket::of(name).map_err(|source| failed(uri, source))?;
     // As it is spelled, and then as a path may be spelled.
     let collapsed = names::collapsed(key);

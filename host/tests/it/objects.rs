@@ -429,6 +429,55 @@ fn what_a_watch_has_set_aside_is_tried_again_as_it_is() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_listed_until_it_is_loaded() {
+    plugins();
+    let scratch = Scratch::new();
+    for folder in ["in/b.csv", "in/c"] {
+        fs::create_dir_all(scratch.path(folder)).unwrap();
+    }
+    scratch.write("in/a.csv", shop(&scratch, 100, 1));
+    // A link to itself stands for whatever cannot be looked at: root may look at all else.
+    let (file, folder) = (scratch.path("in/b.csv"), scratch.path("in/d"));
+    fs::remove_dir(&file).unwrap();
+    symlink(&file, &file).unwrap();
+    symlink(&folder, &folder).unwrap();
+    let failed = || scratch.done(&["loads", "list", "--failed"]).matches("| failed ").count();
+    ended(&run(&scratch, None, "in/", &[]).output().unwrap(), 3);
+    assert_eq!(failed(), 2);
+    ended(
+        &run(&scratch, None, "in/", &["--set", "source.watch=true"])
+            .args(["--stop-when-idle", "2s"])
+            .output()
+            .unwrap(),
+        3,
+    );
+    assert_eq!(failed(), 2);
+    fs::remove_file(&file).unwrap();
+    scratch.write("in/b.csv", shop(&scratch, 100, 2));
+    assert_eq!(failed(), 2);
+    ended(&run(&scratch, None, "in/", &[]).output().unwrap(), 3);
+    assert_eq!(failed(), 1);
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    scratch.write("in/d/e.csv", shop(&scratch, 100, 3));
+    assert_eq!(loads(&scratch, None, "in/"), 1);
+    assert_eq!(failed(), 0);
+    assert_eq!(scratch.number(ROWS), 300);
+}
+
+#[test]
+fn a_bucket_without_a_name_is_nobodys() {
+    plugins();
+    let scratch = Scratch::new();
+    for uri in ["gs://", "gs:///a.csv"] {
+        let output = run(&scratch, None, uri, &[]).output().unwrap();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains("neither a path nor a `gs://bucket/object` URI"), "{talk}");
+    }
+}
+
+#[test]
 fn a_file_that_grows_while_it_is_read_is_given_up_and_the_others_go_on() {
     plugins();
     let scratch = Scratch::new();
