@@ -1,6 +1,8 @@
 //! Words of texts: whether a value stands in a text, however it is written there; and the values of any
 //! column as texts, in which they may be looked for.
 
+mod escapes;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -9,6 +11,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
+use escapes::ends_with_escape;
+
 /// Positions that are looked at together: what the compiler makes a few instructions of.
 const MANY: usize = 64;
 const SOME: usize = 16;
@@ -16,7 +20,8 @@ const SOME: usize = 16;
 const MAX_SHORT: usize = 64;
 
 /// Whether a value stands in a text as a word of its own: with no letter or digit of ASCII right before
-/// or behind it. Large and small letters of ASCII are the same. An empty value stands nowhere.
+/// or behind it, but for those of escapes (`\x1b[31m`, `\x22`, `%22`). Large and small letters of ASCII are the
+/// same. An empty value stands nowhere.
 pub fn stands(value: &[u8], text: &[u8]) -> bool {
     position(value, text, |at| is_word(text, at..at + value.len())).is_some()
 }
@@ -24,8 +29,8 @@ pub fn stands(value: &[u8], text: &[u8]) -> bool {
 /// Whether a part of a text is a word of its own, as of [`stands`].
 pub fn is_word(text: &[u8], part: Range<usize>) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let before = part.start.checked_sub(1).and_then(|before| text.get(before));
-    !is_part(before) && !is_part(text.get(part.end))
+    let before = text.get(..part.start).unwrap_or_default();
+    !is_part(text.get(part.end)) && (!is_part(before.last()) || ends_with_escape(before))
 }
 
 /// Where a value is in a text first. Large and small letters of ASCII are the same.
@@ -314,6 +319,12 @@ mod tests {
         }
         // The first place is none, the second is.
         assert!(stands(b"u-1", b"u-11 u-1"));
+        // Behind an escape, at whatever place that is, but for one that stands for a letter.
+        for text in ["\x1b[31mu-4711\x1b[0m", r"\x22u-4711\x22", "%22u-4711%22", r"\u0022U-4711"] {
+            assert!(stands(b"u-4711", text.as_bytes()), "{text}");
+            assert!(stands(b"u-4711", format!("au-4711 {text}").as_bytes()), "{text}");
+        }
+        assert!(!stands(b"u-4711", br"\x41u-4711 [mu-4711"));
     }
 
     #[test]

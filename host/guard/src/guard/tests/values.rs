@@ -32,6 +32,20 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         ("Жанна Жукова", r#"{"name":"ЖАННА ЖУКОВА"}"#),
         ("Жора", "жора"),
         ("ΆΝΝΑ ΠΑΠΑ", "άννα παπα"),
+        ("u-4711-ada", "\u{1b}[31mu-4711-ada\u{1b}[0m has no rights"),
+        ("203.0.113.57", "at \u{1b}[33m203.0.113.57\u{1b}[0m"),
+        ("203.0.113.57", "at ^[[33m203.0.113.57^[[0m, \u{1b}(B203.0.113.57"),
+        ("u-4711-ada", "/p?x=%1B%5B31mu-4711-ada"),
+        ("u-4711-ada", r#"{"m":"\u001b[1;31mu-4711-ada\u001b[0m"}"#),
+        ("u-4711-ada", r#"{"m":"{\"m\":\"\\u001b[31mu-4711-ada\"}"}"#),
+        ("u-4711-ada", r"\e[31mu-4711-ada\e[0m"),
+        ("u-4711-ada", r"\033[31mu-4711-ada\033[0m"),
+        ("u-4711-ada", r"user=\x22u-4711-ada\x22"),
+        ("u-4711-ada", r#"{"m":"user=\\x22u-4711-ada\\x22"}"#),
+        ("u-4711-ada", r"one\nu-4711-ada\ttwo"),
+        ("u-4711-ada", r"\0u-4711-ada"),
+        ("u-4711-ada", "user=%u0022u-4711-ada"),
+        ("u-4711-ada", "user=&quot;u-4711-ada&quot; &#34u-4711-ada&#34"),
     ] {
         assert!(finds(value, held), "{value} in {held}");
     }
