@@ -2,6 +2,7 @@
 
 mod corpus;
 mod json;
+mod leftovers;
 mod nested;
 mod properties;
 mod writings;

@@ -65,6 +65,8 @@ const FORMS: &[Form] = &[
     form(&[b"npm_"], (36, MANY), is_alphanumeric),
     form(&[b"pypi-"], (50, MANY), is_word),
     form(&[b"rubygems_"], (48, MANY), is_alphanumeric),
+    // age.
+    form(&[b"AGE-SECRET-KEY-1", b"AGE-SECRET-KEY-PQ-1"], (40, MANY), is_capital),
     // 1Password, PlanetScale, Postman, Pulumi.
     form(&[b"ops_ey"], (100, MANY), is_padded),
     form(&[b"pscale_tkn_", b"pscale_pw_", b"pscale_oauth_"], (32, MANY), is_dotted),
@@ -143,6 +145,9 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
 
 /// The length of the key that the text begins with.
 fn key_length(text: &[u8]) -> Option<usize> {
+    if text.starts_with(PUTTY) {
+        return putty_length(text);
+    }
     let mut left = BY_FIRST[usize::from(text.first()? & 31)];
     let mut forms = std::iter::from_fn(|| {
         let at = left.trailing_zeros();
@@ -203,6 +208,24 @@ fn private_keys(text: &[u8], spans: &mut Vec<Span>) {
     }
 }
 
+/// Begins a file of PuTTY's, with a public key and a private one.
+const PUTTY: &[u8] = b"PuTTY-User-Key-File-";
+
+/// The length of such a file: to the sum that ends it, or to the end.
+fn putty_length(text: &[u8]) -> Option<usize> {
+    /// More than what is before the private key. It bounds the time.
+    const MAX_PUBLIC: usize = 4096;
+    const PRIVATE: &[u8] = b"Private-Lines";
+    const END: &[u8] = b"Private-MAC";
+    let private = memchr::memmem::find(&text[..text.len().min(MAX_PUBLIC)], PRIVATE)?;
+    let end = memchr::memmem::find(&text[private..], END).map(|end| private + end + END.len());
+    let Some(end) = end else { return Some(text.len()) };
+    let is_between = |byte: &&u8| matches!(byte, b':' | b' ' | b'+');
+    let between = text[end..].iter().take(2).take_while(is_between).count();
+    let digits = text[end + between..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    Some(end + between + digits)
+}
+
 /// By the lower five bits of the first byte: a bit for each form that begins with it.
 static BY_FIRST: [u64; 32] = {
     let mut by_first = [0; 32];
@@ -222,6 +245,7 @@ static BY_FIRST: [u64; 32] = {
 /// those of the third. Nearly all words are ruled out by it, which are not compared with each beginning.
 static FIRST_THREE: [[u32; 32]; 32] = {
     let mut first_three = [[0; 32]; 32];
+    first_three[(PUTTY[0] & 31) as usize][(PUTTY[1] & 31) as usize] = 1 << (PUTTY[2] & 31);
     let mut at = 0;
     while at < FORMS.len() {
         let mut begins = FORMS[at].begins;
