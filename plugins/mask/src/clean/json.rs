@@ -66,10 +66,10 @@ impl Open {
     }
 }
 
-/// Whether a text can be a JSON object or list.
+/// Whether a text can be a JSON object, list or text. A number alone is taken for text.
 pub(super) fn may_be(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    matches!(text, [b'{', .., b'}'] | [b'[', .., b']'])
+    matches!(text, [b'{', .., b'}'] | [b'[', .., b']'] | [b'"', .., b'"'])
 }
 
 /// Hands out each scalar of a JSON text: `None` where it is not JSON, of which some may have been handed

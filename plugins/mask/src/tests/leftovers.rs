@@ -1,6 +1,8 @@
 //! Values behind any blank and within any sign, and what is written around them.
 
-use super::clean_of;
+use serde_json::Value;
+
+use super::{EVERY_KIND, check_clean, clean_of};
 use crate::config::Kind;
 
 #[test]
@@ -18,4 +20,23 @@ fn private_keys_of_other_tools_are_found_whole() {
         let text = format!("a {file}{end}b");
         assert_eq!(clean_of(&[Kind::ApiKey], &text), format!("a [api_key]{end}b"));
     }
+}
+
+#[test]
+fn a_text_of_json_alone_stays_one() {
+    for text in [
+        "\"<password>x 1\"",
+        "\"password: a\\\"b\"",
+        "\"+48 601 234 567\"",
+        "\"4111111111111111\"",
+    ] {
+        let cleaned = clean_of(EVERY_KIND, text);
+        assert_ne!(cleaned, text);
+        assert!(
+            serde_json::from_str::<Value>(&cleaned).is_ok_and(|json| json.is_string()),
+            "{cleaned}"
+        );
+    }
+    check_clean(&[("\"a@b.de\", \"c@d.de\"", "\"[email]\", \"[email]\"")]);
+    assert_eq!(clean_of(&[Kind::Card], "4111111111111111"), "[card]");
 }
