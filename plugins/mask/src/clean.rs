@@ -19,6 +19,7 @@ mod card;
 mod element;
 mod email;
 mod escape;
+mod form;
 mod iban;
 mod json;
 mod kinds;

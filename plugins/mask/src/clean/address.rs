@@ -11,13 +11,16 @@ mod packages;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-use super::assigned::COLOUR;
+use super::assigned::{COLOUR, ends_with_colour, is_blank};
 use super::names::{self, Holds};
 use super::span::{Mark, Span};
 use packages::{MAX_WORD, is_of_package, is_package};
 
 /// Longer than any address of IPv6 with a sign on either side and a port.
 const MAX_V6: usize = 53;
+
+/// The most signs between a word and the version that it announces.
+const MAX_GAP: usize = 8;
 
 /// The longest port.
 const MAX_PORT: usize = 5;
@@ -43,6 +46,11 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
             continue;
         }
         let follows_word = text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+        if follows_word && ends_with_colour(&text[..=end]) {
+            at = end + 1;
+            before = b' ';
+            continue;
+        }
         let part = &text[at..end];
         let known = spans.len();
         if !follows_word && let Some(v6) = v6(part) {
@@ -192,10 +200,11 @@ fn is_product(before: &[u8]) -> bool {
 
 /// Whether the last word of the text is one that is followed by a version.
 fn announces_version(before: &[u8]) -> bool {
-    let is_between = |b: &&u8| {
-        matches!(**b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.' | b'_' | COLOUR)
+    let is_between = |at: &usize| {
+        let signs = [b'+', b'=', b':', b'"', b'\'', b'/', b'-', b'.', b'_', COLOUR];
+        signs.contains(&before[*at]) || is_blank(before, *at)
     };
-    let gap = before.iter().rev().take(4).take_while(is_between).count();
+    let gap = (0..before.len()).rev().take(MAX_GAP).take_while(is_between).count();
     let before = &before[..before.len() - gap];
     let length = before.iter().rev().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
     let word = &before[before.len() - length..];

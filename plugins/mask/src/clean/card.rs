@@ -6,6 +6,7 @@
 //! one of their own, are none. Those of 14 digits are of cartons, hardly ever begin as cards of Diners Club do,
 //! and one card in ten would be taken for one. A number that is part of a longer one, or of a word, is none.
 
+use super::assigned::ends_with_colour;
 use super::span::{Mark, Span};
 
 const MIN_DIGITS: usize = 12;
@@ -73,7 +74,7 @@ fn number(text: &[u8], start: usize) -> Option<usize> {
 /// Whether what begins behind this text is part of a longer number or of a word.
 fn is_within(before: &[u8]) -> bool {
     match before {
-        [.., b] if b.is_ascii_alphanumeric() => true,
+        [.., b] if b.is_ascii_alphanumeric() => !ends_with_colour(before),
         [.., a, b'-' | b'.' | b'_'] => a.is_ascii_digit(),
         _ => false,
     }

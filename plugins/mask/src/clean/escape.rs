@@ -81,11 +81,20 @@ pub(super) fn decode(text: View<'_>, out: &mut Decoded) -> bool {
 pub(super) fn any_tells(text: &[u8]) -> bool {
     let mut found = false;
     each(text, |at, escape| {
-        // A space between a word and a number: `Phone%20`.
+        // A space or a tab between a word and a number: `Phone%20`.
         let is_before_number = || {
-            escape.bytes[0] == b' ' && text.get(at + escape.length).is_some_and(u8::is_ascii_digit)
+            matches!(escape.bytes[0], b' ' | b'\t')
+                && text.get(at + escape.length).is_some_and(u8::is_ascii_digit)
         };
-        found = escape.tells() || is_before_number();
+        // A tab between a name and its sign, or behind that: `key:\t`.
+        let is_at_sign = || {
+            let is_other = |byte: &&u8| **byte != b' ';
+            let before = text[..at].iter().rev().find(is_other);
+            let after = text[at + escape.length..].iter().find(is_other);
+            before.into_iter().chain(after).any(|sign| matches!(sign, b'=' | b':'))
+        };
+        let is_tab = escape.bytes[0] == b'\t';
+        found = escape.tells() || is_before_number() || is_tab && is_at_sign();
         !found
     });
     found
@@ -225,7 +234,8 @@ fn backslash(text: &[u8]) -> Result<Escape, usize> {
         }
         [b'e', control @ ..] => escaped_control(slashes + 1, control),
         [b'0', b'3', b'3', control @ ..] => escaped_control(slashes + 3, control),
-        [b'n' | b'r' | b't', ..] => Some(Escape::byte(slashes + 1, b'\n', Level::default())),
+        [b'n' | b'r', ..] => Some(Escape::byte(slashes + 1, b'\n', Level::default())),
+        [b't', ..] => Some(Escape::byte(slashes + 1, b'\t', Level::default())),
         [b'/', ..] => Some(Escape::byte(slashes + 1, b'/', Level::default())),
         [byte @ (b'"' | b'\''), ..] => Some(Escape::byte(slashes + 1, *byte, quote)),
         _ => None,

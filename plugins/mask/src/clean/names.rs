@@ -1,6 +1,7 @@
 //! What a value holds, by the name it is given.
 //!
 //! - A password, passphrase or secret is one whatever it is, but `pass` and `pw` alone may be counts.
+//! - A passphrase, a mnemonic or the phrase of a seed is one of several words.
 //! - A name like `access_token`, `reset` or `ticket` is given to tokens, `key`, `session` or `signature` to
 //!   long ones only, `otp` or `verification_code` to short one-time codes, `code` to both.
 //! - A name like `phone`, `tel` or `mobile_number` is given to phone numbers.
@@ -236,7 +237,7 @@ impl Name {
         };
         // `key_value`, `cell_value` and `session_new` are other things.
         let is_one_of_several = match holds {
-            Holds::Secret | Holds::Pass | Holds::Token | Holds::OneTimeCode => true,
+            Holds::Secret | Holds::Phrase | Holds::Pass | Holds::Token | Holds::OneTimeCode => true,
             Holds::LongToken => by_ending,
             // `phone value` is what one costs.
             Holds::Phone => by_ending && !is_value || is_where,

@@ -139,7 +139,7 @@ fn named(text: View<'_>, sign: usize) -> Option<Holds> {
     let is_whole = match quote {
         Some(_) => next == quote,
         // `name: secret garden`
-        None => text.bytes()[sign] == b'=' || next != Some(b' '),
+        None => text.bytes()[sign] == b'=' || !matches!(next, Some(b' ' | b'\t')),
     };
     if is_whole { holds(&rest[..length], part) } else { None }
 }

@@ -1,8 +1,9 @@
 //! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
 //! `name: value` or `"name": "value"` in text, in elements ([`element`]), and apart from the value ([`pair`]).
 
-use super::assigned::{COLOUR, is_space, name_end, quote_end, sign_end, signs, value_start};
+use super::assigned::{COLOUR, name, name_end, quote_end, sign_end, signs, value_start};
 use super::element;
+use super::form;
 use super::names::{self, Holds, MAX_NAME};
 use super::pair;
 use super::span::{Mark, Span};
@@ -20,7 +21,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
             continue;
         }
-        if bytes[at] == b'<' {
+        if bytes[at] == b'<' && bytes.get(at + 1) != Some(&b'>') {
             if let Some((holds, value)) = element::find(text, at)
                 && let Some(mark) = holds.mark()
             {
@@ -30,8 +31,19 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             continue;
         }
         let (name_end, adds) = name_end(text, at);
-        let before = &bytes[..name_end];
+        let mut before = &bytes[..name_end];
+        // A type stands apart from the sign.
+        if bytes[at] == b'=' && name_end < at {
+            before = wrapped::without_type(before).unwrap_or(before);
+        }
         if !names::may_tell(before) {
+            if bytes[at..].starts_with(b"=\"")
+                && let Some((holds, value)) = form::find(text, at)
+                && let Some(mark) = holds.mark()
+            {
+                done = value.end;
+                found(mark, Span { start: value.start, end: value.end, mark });
+            }
             continue;
         }
         let name = name(text, before.len(), at);
@@ -42,6 +54,9 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let Some(kind) = holds.mark() else {
             continue;
         };
+        // No parameter of a URL has a space in it.
+        let is_param = || matches!(before[..before.len() - name.len()], [.., b'?' | b'&']);
+        let holds = if holds == Holds::Phrase && is_param() { Holds::Secret } else { holds };
         let sign_end = sign_end(text, at);
         let is_bare =
             !before.ends_with(b"\"") && !before.ends_with(b"'") && !before.ends_with(b"]");
@@ -56,6 +71,7 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             None if is_list => start - without_list(&bytes[sign_end..start]),
             None => start,
         };
+        let start = start + wrapped::tags(&bytes[start..]);
         let mut mark = kind;
         let (start, length) = match &bytes[start..] {
             [quote @ (b'"' | b'\''), ..] => {
@@ -75,6 +91,12 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             }
             [b'`', rest @ ..] if holds.is_password() && back_quoted(rest) > 0 => {
                 (start + 1, back_quoted(rest))
+            }
+            [b'<', ..] => {
+                let start = start + bytes[start..].iter().take_while(|b| **b == b'<').count();
+                let length = value::length(text.rest(start), holds, text.percent(at));
+                let (value, rest) = bytes[start..].split_at(length);
+                (start, if wrapped::is_angled(value, rest) { length } else { 0 })
             }
             [b'-' | b'0'..=b'9', ..] if is_json => {
                 let number = &bytes[start..start + number_length(&bytes[start..])];
@@ -114,7 +136,12 @@ fn quote(text: View<'_>, sign: usize, start: usize, holds: Holds) -> Option<usiz
     let is_dumped = bytes[sign..].starts_with(b"=>");
     let rest = &bytes[start..];
     let lines = rest.iter().take(MAX_NAME).take_while(|b| is_dumped && b.is_ascii_whitespace());
-    wrapped::quote(text, start + lines.count(), holds.is_password())
+    let start = start + lines.count();
+    let any_call = holds.is_password();
+    let quote = wrapped::quote(text, start, any_call)?;
+    // `hunter("x`: what is called has an end.
+    let is_open = any_call && quote > start && quote_end(text, quote, bytes[quote]) == bytes.len();
+    if is_open { wrapped::quote(text, start, false) } else { Some(quote) }
 }
 
 /// Whether what is behind this sign, which is in no quotes, is of a program and no value: a function that is
@@ -122,7 +149,7 @@ fn quote(text: View<'_>, sign: usize, start: usize, holds: Holds) -> Option<usiz
 fn is_of_program(text: View<'_>, sign: usize, value: &[u8], adds: bool) -> bool {
     let bytes = text.bytes();
     let is = |signs: &[u8]| bytes[sign..].starts_with(signs);
-    let is_spaced = bytes[..text.bytes().len() - value.len()].ends_with(b" ");
+    let is_spaced = matches!(bytes[..bytes.len() - value.len()], [.., b' ' | b'\t']);
     let is_rare = adds || is(b"->");
     // A word that is longer is none that anyone writes in a program.
     let word = value.iter().take(2 * MAX_NAME).take_while(|b| b.is_ascii_graphic());
@@ -136,63 +163,6 @@ fn is_call(text: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
     let length = text.iter().take(MAX_NAME).take_while(|byte| is_of_name(byte)).count();
     length > 0 && text.get(length) == Some(&b'(')
-}
-
-/// The name before a sign, which ends at `end`, without the quote or bracket after it: empty where there is
-/// none. Before a colon it may be of several words.
-fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
-    let bytes = &view.bytes()[..end];
-    let (text, bracketed) = match &bytes[..without_index(bytes)] {
-        [before @ .., b'"' | b'\''] | [before @ .., b'"' | b'\'', b']'] => (before, false),
-        [before @ .., b']'] => (before, true),
-        text => (text, false),
-    };
-    let colours = text.iter().rev().take(MAX_NAME).take_while(|byte| **byte == COLOUR).count();
-    let text = &text[..text.len() - colours];
-    let is_of_it = |at: &usize| {
-        let byte = text[*at];
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'_' | b'-' | b'.')
-            || !byte.is_ascii()
-            || view.bytes()[sign] == b':' && byte != COLOUR && is_space(view, *at, sign)
-    };
-    let length = (0..text.len()).rev().take(MAX_NAME).take_while(is_of_it).count();
-    let (before, name) = text.split_at(text.len() - length);
-    // `[phone]=` is our own mark, `user[phone]=`, `order[address][phone]=` and `[phone] =>` are names.
-    let is_arrow = view.bytes()[sign..].starts_with(b"=>");
-    if bracketed && !is_indexed(before) && !(is_arrow && before.ends_with(b"[")) {
-        return b"";
-    }
-    name
-}
-
-/// Where the text ends without the index of a list behind a name: `[]`, `[0]`.
-fn without_index(text: &[u8]) -> usize {
-    let mut rest = text;
-    while let [before @ .., b']'] = rest {
-        let digits = before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-        let Some((b'[', before)) = before[..before.len() - digits].split_last() else {
-            break;
-        };
-        rest = before;
-    }
-    rest.len()
-}
-
-/// Whether the text ends with a name, any number of indices in brackets, and an opening bracket.
-fn is_indexed(text: &[u8]) -> bool {
-    let Some((b'[', mut text)) = text.split_last() else {
-        return false;
-    };
-    while let Some((b']', before)) = text.split_last() {
-        let length =
-            before.iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-        let Some((b'[', before)) = before[..before.len() - length].split_last() else {
-            return false;
-        };
-        text = before;
-    }
-    text.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
 fn number_length(text: &[u8]) -> usize {

@@ -30,15 +30,15 @@ mod groups;
 
 use std::ops::RangeInclusive;
 
-use super::assigned::COLOUR;
+use super::assigned::{COLOUR, ends_with_colour, is_blank};
 use super::span::{Mark, Span};
 use super::view::View;
 use forms::{
-    has_groups_of_a_country, is_in_fours, is_national, is_north_american, is_of_thousands,
+    has_groups_of_a_country, is_date, is_in_fours, is_national, is_north_american, is_of_thousands,
     is_ungrouped, is_with_area_code,
 };
 pub(super) use groups::Groups;
-use groups::{DASH, Group, MAX_GAP, MAX_READ, OPEN, SLASH, SPACE, digits, read_run};
+use groups::{DASH, Group, MAX_READ, OPEN, SLASH, SPACE, digits, read_run};
 
 /// More groups than any number has.
 const MAX_GROUPS: usize = 8;
@@ -77,6 +77,10 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
             at = ends.unwrap_or(run_end);
             free = ends.is_some();
             before = b'0';
+            if !free && text.get(at) == Some(&b'm') && ends_with_colour(&text[..=at]) {
+                at += 1;
+                free = true;
+            }
             continue;
         }
         free = match byte {
@@ -180,8 +184,11 @@ const WORDS: &[&str] = &[
 fn is_announced(before: &[u8]) -> bool {
     /// More than the longest of them.
     const MAX_WORD: usize = 20;
-    let gap = before.iter().rev().take(MAX_GAP);
-    let gap = gap.take_while(|b| matches!(**b, b' ' | b'.' | b':' | b'+' | COLOUR)).count();
+    /// More than anyone writes between a word and a number.
+    const MAX_SPACES: usize = 16;
+    let is_between =
+        |at: &usize| matches!(before[*at], b'.' | b':' | b'+' | COLOUR) || is_blank(before, *at);
+    let gap = (0..before.len()).rev().take(MAX_SPACES).take_while(is_between).count();
     let text = &before[..before.len() - gap];
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();
@@ -194,7 +201,6 @@ fn is_announced(before: &[u8]) -> bool {
 
 /// The number that the groups behind such a word begin with.
 fn announced(groups: &[Group]) -> Option<(usize, usize)> {
-    let is_date = |groups: &[Group]| matches!(groups, [a, b, c] if b.len() == 2 && matches!((a.len(), c.len()), (2, 4) | (4, 2)));
     let is_number = |groups: &[Group]| groups.len() > 1 && !is_date(groups) || is_ungrouped(groups);
     Some((0, end(groups, is_number)?))
 }

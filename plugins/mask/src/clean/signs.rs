@@ -28,7 +28,7 @@ impl Signs {
     pub(super) const JWT: Self = Self(1 << 3);
     /// `be`, of `bearer`, in any case.
     pub(super) const BEARER: Self = Self(1 << 4);
-    /// A digit after `+`, `(`, `.` or a space, or two digits with a separator between them.
+    /// A digit after `+`, `(`, `)`, `.`, a space or a tab, or two digits with a separator between them.
     pub(super) const PHONE: Self = Self(1 << 5);
     /// Any digit: without one there is no address, no account number and no key.
     pub(super) const DIGIT: Self = Self(1 << 6);
@@ -173,7 +173,9 @@ const fn class(byte: u8) -> u16 {
         b' ' => SEPARATOR | GOES_ON | BEFORE_DIGIT,
         b'-' => SEPARATOR | GOES_ON,
         b'/' => SEPARATOR | GOES_ON,
-        b')' => SEPARATOR,
+        b')' => SEPARATOR | BEFORE_DIGIT,
+        // A tab, and what has to be of the class with it in the scan of sixteen bytes.
+        0 | 8 | b'\t' | 0xB | 0xE => BEFORE_DIGIT,
         // A dot stands behind a word that announces a number: `Tel.0301234567`.
         b'.' | b'+' => SEPARATOR | BEFORE_DIGIT,
         b'(' => BEFORE_DIGIT,

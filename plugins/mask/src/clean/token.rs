@@ -1,6 +1,7 @@
 //! Finds tokens by their own looks: JSON web tokens (`eyJ….….…`), what follows `bearer`, and the user
 //! and password of a URL (`https://user:password@host`).
 
+use super::assigned::blanks;
 use super::signs::Signs;
 use super::span::{Mark, Span};
 use super::value::token_length;
@@ -30,11 +31,14 @@ pub(super) fn jwts(text: &[u8], mark: Mark, spans: &mut Vec<Span>) {
         if header < 11 || text.get(start + header) != Some(&b'.') {
             continue;
         }
-        let payload = segment(&text[start + header + 1..]);
-        if payload < 8 {
+        // Without a key or a payload there are two dots: those of an encrypted one with its key agreed upon, or
+        // of a signature alone.
+        let dots = if text[start + header..].starts_with(b"..") { 2 } else { 1 };
+        let second = segment(&text[start + header + dots..]);
+        if second < 8 {
             continue;
         }
-        let mut end = start + header + 1 + payload;
+        let mut end = start + header + dots + second;
         while let [b'.', rest @ ..] = &text[end..]
             && let more @ 1.. = segment(rest)
         {
@@ -65,10 +69,10 @@ fn bearers(view: View<'_>, spans: &mut Vec<Span>) {
             continue;
         }
         let space = at + WORD.len();
-        if !matches!(text.get(space), Some(b' ' | b'+')) {
+        let start = space + blanks(text, space);
+        if start == space {
             continue;
         }
-        let start = space + 1;
         let token = &text[start..start + token_length(view.rest(start), view.percent(space))];
         let is_long = token.len() >= 20 || token.len() >= 8 && token.iter().any(u8::is_ascii_digit);
         if is_long {

@@ -1,6 +1,7 @@
 //! How much of a value is replaced under a telling name.
 //!
 //! - A secret: all of it, but for `true`, `false` and `null`.
+//! - A phrase: the same, with the words that follow on its line, but for a name and its sign.
 //! - `pass` and `pw`: the same, but for a number of up to three digits: `pass=3 of 4`, `pw=100px`.
 //! - A token: 8 or more characters of hex, base64 or the like with digits and letters, or as a long token.
 //! - A long token: 16 or more such characters with a digit or a capital, so `key=price` and `session=42`
@@ -10,14 +11,21 @@
 //! - `code`: six digits, or as a long token.
 //! - A phone number: 5 digits or more.
 
-use super::assigned::COLOUR;
-use super::names::Holds;
+use super::assigned::{COLOUR, blanks};
+use super::names::{Holds, MAX_NAME};
 use super::phone::extension;
 use super::span::Mark;
 use super::view::View;
 
 /// The most digits of a count: no password that anyone may choose is as short.
 const MAX_COUNT: usize = 3;
+
+/// The schemes of `Authorization` that send one token, and what services call theirs.
+#[rustfmt::skip]
+const SCHEMES: &[&[u8]] = &[
+    b"bearer", b"basic", b"token", b"apikey", b"api-key", b"negotiate", b"ntlm", b"kerberos", b"dpop", b"jwt",
+    b"oauth", b"zoho-oauthtoken", b"ssws", b"splunk", b"geniekey", b"bot", b"key",
+];
 
 impl Holds {
     /// What stands in the place of the value, where any may be replaced.
@@ -34,10 +42,8 @@ impl Holds {
 /// else in the same text, or by a delimiter that is percent-encoded no more often than this.
 pub(super) fn length(value: View<'_>, holds: Holds, percent: u8) -> usize {
     match holds {
-        Holds::Secret | Holds::Pass => {
-            let length = secret(value, percent);
-            if is_password(&value.bytes()[..length], holds) { length } else { 0 }
-        }
+        Holds::Secret | Holds::Pass => secret(value, percent, holds),
+        Holds::Phrase => phrase(value, percent, holds),
         Holds::Token => token(value, percent, |token| is_short(token) || is_long(token)),
         Holds::LongToken => token(value, percent, is_long),
         Holds::OneTimeCode => grouped_code(value.bytes())
@@ -68,7 +74,7 @@ fn is_count(text: &[u8]) -> bool {
 pub(super) fn is_number_of(number: &[u8], holds: Holds) -> bool {
     let digits = number.iter().filter(|b| b.is_ascii_digit()).count();
     match holds {
-        Holds::Secret => true,
+        Holds::Secret | Holds::Phrase => true,
         Holds::Pass => digits > MAX_COUNT,
         Holds::Token | Holds::LongToken | Holds::Code => digits >= 16,
         Holds::OneTimeCode => digits >= 3,
@@ -107,32 +113,84 @@ fn grouped_code(text: &[u8]) -> Option<usize> {
     (group < 5 && end > group && DIGITS.contains(&all) && !goes_on).then_some(end)
 }
 
-fn secret(value: View<'_>, percent: u8) -> usize {
+fn secret(value: View<'_>, percent: u8, holds: Holds) -> usize {
+    let bytes = value.bytes();
+    let length = word(value, percent);
+    // Of `null,7` the first says that there is none.
+    let first =
+        bytes[..length].split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default();
+    // `has_password=true`, and an object that is cut off: `password: {"rule": "x`.
+    if is_literal(first) || first == b"{" || !is_password(first, holds) { 0 } else { length }
+}
+
+/// The length of what has no space in it.
+fn word(value: View<'_>, percent: u8) -> usize {
+    let bytes = value.bytes();
     let ends = |at: usize, byte: u8| {
         value.percent(at) <= percent
-            && (matches!(byte, b'&' | b'#' | b';' | b',' | b'"' | b'\'' | b'<' | b'>' | b'}')
-                || byte == COLOUR
-                || byte.is_ascii_whitespace())
+            && match byte {
+                b',' | b';' | b'"' | b'\'' => !goes_on(bytes, at),
+                b'&' | b'#' | b'<' | b'>' | b'}' | COLOUR => true,
+                _ => byte.is_ascii_whitespace(),
+            }
     };
+    let mut rest = bytes.iter().enumerate().skip(list(bytes));
+    rest.find(|(at, b)| ends(*at, **b)).map_or(bytes.len(), |(at, _)| at)
+}
+
+/// Whether a value goes on behind a sign at this place that may end it: right behind it there is more, and no
+/// other name.
+fn goes_on(text: &[u8], at: usize) -> bool {
+    let (before, rest) = (&text[..at], &text[at + 1..]);
+    let is_quote = matches!(text[at], b'"' | b'\'');
+    let begins = |byte: &u8| match *byte {
+        b'"' | b'\'' | b',' | b';' | b'&' | b'#' | b'<' | b'>' | b'{' | b'}' | b'[' | b']'
+        | b')' | b'\\' | COLOUR => false,
+        byte if is_quote => byte.is_ascii_alphanumeric() || !byte.is_ascii(),
+        byte => !byte.is_ascii_whitespace(),
+    };
+    // `{"rule": "x` is an object.
+    !matches!(before, [] | [.., b'{']) && rest.first().is_some_and(begins) && !begins_name(rest)
+}
+
+/// Whether a text begins with what looks like a name and its sign.
+fn begins_name(text: &[u8]) -> bool {
+    let is_of_it = |byte: &&u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'$')
+    };
+    let length = text.iter().take(MAX_NAME).take_while(is_of_it).count();
+    let blanks = text[length..].iter().take(2).take_while(|byte| **byte == b' ').count();
+    length > 0 && matches!(text.get(length + blanks), Some(b'=' | b':'))
+}
+
+/// The length of a secret of several words: to the end of the line, of what is around it, or before a name.
+fn phrase(value: View<'_>, percent: u8, holds: Holds) -> usize {
     let bytes = value.bytes();
-    let start = list(bytes);
-    let rest = bytes.iter().enumerate().skip(start);
-    let length = rest.clone().find(|(at, b)| ends(*at, **b)).map_or(bytes.len(), |(at, _)| at);
-    // `has_password=true`, and an object that is cut off: `password: {"rule": "x`.
-    if is_literal(&bytes[..length]) || bytes[..length] == *b"{" { 0 } else { length }
+    let mut end = secret(value, percent, holds);
+    while end > 0 {
+        let is_between = |b: &&u8| matches!(b, b' ' | b'\t' | b',' | b';');
+        let between = bytes[end..].iter().take_while(is_between).count();
+        let next = end + between;
+        let length = if between > 0 { word(value.rest(next), percent) } else { 0 };
+        if length == 0 || begins_name(&bytes[next..]) {
+            break;
+        }
+        end = next + length;
+    }
+    end
 }
 
 /// The length of a token, a scheme before it (`Basic …`) included.
 fn token(value: View<'_>, percent: u8, is_wanted: fn(&[u8]) -> bool) -> usize {
     let bytes = value.bytes();
-    let scheme = [b"bearer".as_slice(), b"basic", b"token", b"apikey", b"negotiate"]
-        .into_iter()
-        .find(|scheme| bytes.get(..scheme.len()).is_some_and(|v| v.eq_ignore_ascii_case(scheme)))
-        .map_or(0, <[u8]>::len);
-    let start = match bytes.get(scheme) {
-        Some(b' ' | b'+') if scheme > 0 => scheme + 1,
-        _ => 0,
+    let first = bytes.first().map_or(0, u8::to_ascii_lowercase);
+    let begins = |scheme: &&&[u8]| {
+        first == scheme[0]
+            && bytes.get(..scheme.len()).is_some_and(|v| v.eq_ignore_ascii_case(scheme))
     };
+    let scheme = SCHEMES.iter().find(begins).map_or(0, |scheme| scheme.len());
+    let blanks = if scheme > 0 { blanks(bytes, scheme) } else { 0 };
+    let start = if blanks > 0 { scheme + blanks } else { 0 };
     let mut token = &bytes[start..start + token_length(value.rest(start), percent)];
     while let [before @ .., b'.' | b'/'] = token {
         token = before;

@@ -1,5 +1,6 @@
 //! What programs write between a sign and the quote of a text: `Some("…")`, `b'…'`, `new String("…")`,
-//! `string(6) "…"`, `str = "…"`. Without looking behind it, `Some(` would be taken for the value.
+//! `string(6) "…"`, `str = "…"`; and before one without quotes, `<b>…` and `<…>`. Without looking behind it,
+//! `Some(` would be taken for the value.
 
 use super::assigned::COLOUR;
 use super::view::View;
@@ -75,11 +76,14 @@ const WORDS: &[&[u8]] = &[
 const TYPES: &[&[u8]] = &[
     b"any",
     b"anystr",
+    b"byte",
     b"bytes",
     b"char",
     b"const",
     b"final",
+    b"nchar",
     b"nsstring",
+    b"nvarchar",
     b"object",
     b"option",
     b"optional",
@@ -90,7 +94,12 @@ const TYPES: &[&[u8]] = &[
     b"str",
     b"string",
     b"text",
+    b"varchar",
+    b"varchar2",
 ];
+
+/// How the names of functions begin that have a digit in them: another such word is of the value.
+const HASHES: &[&[u8]] = &[b"md", b"sha", b"base", b"b64", b"argon", b"pbkdf", b"blake", b"utf"];
 
 /// Where the quote is of the text that begins at `start`, behind what is written before it: `None` where there
 /// is no such text. What is called may have any name where `any_call` says so.
@@ -106,6 +115,8 @@ pub(super) fn quote(view: View<'_>, start: usize, any_call: bool) -> Option<usiz
             [b'<', b'<', b'"', ..] => 2,
             // An object has keys in its quotes, and a list may be of more than one.
             [b'[' | b'{', ..] if depth > 0 => 1,
+            // A list of bytes, as Go has it: `[]byte("…")`.
+            [b'[', b']', ..] => 2,
             [b'[', ..] => 1 + label(&rest[1..], b":")?,
             [b'&', ..] if rest.starts_with(b"&'static ") => b"&'static ".len(),
             [b'@' | b'$' | b'&' | b'*' | b'#' | b'~' | b'!', ..] => 1,
@@ -135,7 +146,7 @@ fn word(text: &[u8], any_call: bool) -> Option<usize> {
         return is_one_of(word, PREFIXES).then_some(length + hashes);
     }
     // Most words are all of the value.
-    if !matches!(rest, [b'(' | b'[' | b'{' | b'<' | b' ' | b'+' | b'?' | b'=' | b'*', ..]) {
+    if !matches!(rest, [b'(' | b'[' | b'{' | b'<' | b' ' | b'\t' | b'+' | b'?' | b'=' | b'*', ..]) {
         return None;
     }
     if let Some(sign) = type_length(text) {
@@ -143,6 +154,9 @@ fn word(text: &[u8], any_call: bool) -> Option<usize> {
     }
     let last = word.rsplit(|b| matches!(b, b'.' | b':' | b'\\')).next()?;
     let is_known = is_one_of(last, WORDS);
+    let is_hash =
+        |begin: &&[u8]| last.get(..begin.len()).is_some_and(|b| b.eq_ignore_ascii_case(begin));
+    let any_call = any_call && (!last.iter().any(u8::is_ascii_digit) || HASHES.iter().any(is_hash));
     let generic = generic(rest);
     match &rest[generic..] {
         [open @ (b'(' | b'[' | b'{'), inner @ ..] if is_known || any_call => {
@@ -155,7 +169,7 @@ fn word(text: &[u8], any_call: bool) -> Option<usize> {
             Some(length + generic + 1 + label)
         }
         [b' ', b'{', inner @ ..] if is_known => Some(length + generic + 2 + label(inner, b":=")?),
-        [b' ' | b'+', ..] if is_known => Some(length + generic + spaces(&rest[generic..])),
+        [b' ' | b'\t' | b'+', ..] if is_known => Some(length + generic + spaces(&rest[generic..])),
         _ => None,
     }
 }
@@ -191,6 +205,18 @@ fn type_length(text: &[u8]) -> Option<usize> {
     is_sign.then(|| length + 1 + spaces(&text[length + 1..]))
 }
 
+/// The text before a type that is between a name and its sign, as in Go and SQL: `password string =`.
+pub(super) fn without_type(text: &[u8]) -> Option<&[u8]> {
+    let is_of_it =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'*' | b'[' | b']' | b'(' | b')');
+    let length = text.iter().rev().take(MAX_WORD).take_while(is_of_it).count();
+    let (before, kind) = text.split_at(text.len() - length);
+    let mut words = kind.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let is_type = words.next().is_some_and(|word| is_one_of(word, TYPES));
+    let name = before.trim_ascii_end();
+    (is_type && name.len() < before.len()).then_some(name)
+}
+
 /// How long the parameters of a type are that this text begins with: `<String>`, `[str]` before `(`.
 fn generic(text: &[u8]) -> usize {
     let close = match text.first() {
@@ -202,6 +228,42 @@ fn generic(text: &[u8]) -> usize {
     let length = 1 + text[1..].iter().take(MAX_WORD).take_while(is_of_it).count();
     let is_call = text.get(length) == Some(&close) && text.get(length + 1) == Some(&b'(');
     if is_call { length + 1 } else { 0 }
+}
+
+/// Whether a value stands in angle brackets, of which the text behind it has the second or is cut off, and is no
+/// tag.
+pub(super) fn is_angled(value: &[u8], rest: &[u8]) -> bool {
+    const TAGS: &[&[u8]] = &[b"br", b"div", b"hr", b"li", b"p", b"td", b"tr", b"ul"];
+    let ends = match rest {
+        [b'>', after @ ..] => !after.first().is_some_and(u8::is_ascii_alphanumeric),
+        rest => rest.is_empty(),
+    };
+    ends && !TAGS.iter().any(|tag| value.eq_ignore_ascii_case(tag))
+}
+
+/// How long the tags are that a value is set in.
+pub(super) fn tags(text: &[u8]) -> usize {
+    const TAGS: &[&[u8]] = &[
+        b"<b>",
+        b"<i>",
+        b"<u>",
+        b"<em>",
+        b"<strong>",
+        b"<code>",
+        b"<tt>",
+        b"<kbd>",
+        b"<pre>",
+        b"<mark>",
+        b"<samp>",
+        b"<span>",
+    ];
+    let mut end = 0;
+    while text[end..].starts_with(b"<")
+        && let Some(tag) = TAGS.iter().find(|tag| text[end..].starts_with(tag))
+    {
+        end += tag.len();
+    }
+    end
 }
 
 fn spaces(text: &[u8]) -> usize {

@@ -5,6 +5,8 @@
 pub(crate) enum Holds {
     /// A password: any text.
     Secret,
+    /// A password of several words.
+    Phrase,
     /// A password, or a number of something: `pass=3`, `pw=100`.
     Pass,
     /// A token, of which 8 characters are enough.
@@ -24,7 +26,7 @@ pub(crate) enum Holds {
 impl Holds {
     /// Whether this is a password.
     pub(crate) fn is_password(self) -> bool {
-        matches!(self, Self::Secret | Self::Pass)
+        matches!(self, Self::Secret | Self::Phrase | Self::Pass)
     }
 
     /// Whether an element or a value of this name is what the name says: `<code>` and `version` are often of

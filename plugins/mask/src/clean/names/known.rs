@@ -5,6 +5,7 @@ use super::holds::Holds;
 /// The last words of names.
 pub(super) const WORDS: &[(&[u8], Holds)] = &[
     (b"heslo", Holds::Secret),
+    (b"mnemonic", Holds::Phrase),
     (b"parola", Holds::Secret),
     (b"pass", Holds::Pass),
     (b"passw", Holds::Secret),
@@ -73,7 +74,11 @@ pub(super) const ENDINGS: &[(&[u8], Holds)] = &[
     (b"losenord", Holds::Secret),
     (b"motdepasse", Holds::Secret),
     (b"passord", Holds::Secret),
-    (b"passphrase", Holds::Secret),
+    (b"passphrase", Holds::Phrase),
+    (b"backupphrase", Holds::Phrase),
+    (b"recoveryphrase", Holds::Phrase),
+    (b"secretphrase", Holds::Phrase),
+    (b"seedphrase", Holds::Phrase),
     (b"passwd", Holds::Secret),
     (b"password", Holds::Secret),
     (b"passwort", Holds::Secret),

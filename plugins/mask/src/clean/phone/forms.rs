@@ -18,6 +18,23 @@ pub(super) fn is_ungrouped(groups: &[Group]) -> bool {
     }
 }
 
+/// Whether these are the day, the month and the year of a date, or these the other way round: `Tel. 22 45 7800`
+/// has no such month.
+pub(super) fn is_date(groups: &[Group]) -> bool {
+    let (year, one, other) = match groups {
+        [one, other, year] | [year, one, other]
+            if (year.len(), one.len(), other.len()) == (4, 2, 2) =>
+        {
+            (year, one, other)
+        }
+        _ => return false,
+    };
+    let number = |group: &Group| (group.first - b'0') * 10 + (group.second - b'0');
+    let is_day_of = |day, month| (1..=31).contains(&day) && (1..=12).contains(&month);
+    let (one, other) = (number(one), number(other));
+    matches!(number(year), 19 | 20) && (is_day_of(one, other) || is_day_of(other, one))
+}
+
 /// Whether these are the groups of an account or a card, be it a valid one or not: three of four digits or
 /// more, and what is left.
 pub(super) fn is_in_fours(groups: &[Group]) -> bool {

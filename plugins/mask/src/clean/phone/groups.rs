@@ -36,7 +36,7 @@ pub(super) const CLOSE: u8 = 32;
 pub(super) const MAX_READ: usize = 32;
 
 /// More separators between two groups than anyone writes.
-pub(super) const MAX_GAP: usize = 3;
+const MAX_GAP: usize = 3;
 
 /// Reads groups of digits from `first` on, and says where they end. A last group that touches a word or
 /// is the hour of a time is left out, with all that it is tied to.

@@ -14,8 +14,8 @@ const DIGIT: Set = (&[3], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 const SEPARATOR: Set = (&[2], &[0, 9, 0xB, 0xD, 0xE, 0xF]);
 /// Space, `-` and `/`.
 const GOES_ON: Set = (&[2], &[0, 0xD, 0xF]);
-/// Space, `(`, `+` and `.`.
-const BEFORE_DIGIT: Set = (&[2], &[0, 8, 0xB, 0xE]);
+/// Space, a tab, `(`, `+` and `.`, with them `)` and some that no text has.
+const BEFORE_DIGIT: Set = (&[0, 2], &[0, 8, 9, 0xB, 0xE]);
 /// `<`, `=` and `>`.
 const EQUALS: Set = (&[3], &[0xC, 0xD, 0xE]);
 const B: Set = (&[4, 6], &[2]);
