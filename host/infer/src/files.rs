@@ -130,7 +130,10 @@ fn setting(treatment: Treatment, column: &Column<'_>) -> String {
         Treatment::Ip => r#"{ ip = { unreadable = "null" } }"#.to_owned(),
         // In URLs and user agents versions look like addresses, and numbers of products like those of cards.
         Treatment::Clean if seen.looking(Look::Url) + seen.looking(Look::UserAgent) > 0 => {
-            "\"clean\"".to_owned()
+            match seen.looking(Look::Ip) + seen.looking(Look::HoldsIp) {
+                0 => "\"clean\"".to_owned(),
+                _ => r#"{ clean = ["email", "phone", "token", "ip"] }"#.to_owned(),
+            }
         }
         Treatment::Clean => ALL_KINDS.to_owned(),
         other => format!("\"{}\"", other.word()),

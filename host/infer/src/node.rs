@@ -244,6 +244,9 @@ impl Seen {
         self.most_chars = self.most_chars.max(chars);
         if let Some(look) = personal::look(text) {
             *self.looks.entry(look).or_default() += 1;
+            if look == Look::Url && personal::has_ip(text) {
+                *self.looks.entry(Look::HoldsIp).or_default() += 1;
+            }
         }
         if self.count == 1 {
             self.distinct = Some(BTreeMap::new());

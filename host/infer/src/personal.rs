@@ -1,5 +1,7 @@
 //! Which columns look personal: by their names, and by what their values look like.
 
+mod held;
+
 use std::net::IpAddr;
 
 use crate::names::in_ascii;
@@ -29,6 +31,12 @@ pub(crate) enum Look {
     Url,
     /// A text with an e-mail address in it.
     HoldsEmail,
+    /// A text with an address of the network in it.
+    HoldsIp,
+    /// A text with the number of a phone in it.
+    HoldsPhone,
+    /// A text with a URL in it.
+    HoldsUrl,
     /// Words, as people write them.
     Prose,
 }
@@ -55,51 +63,60 @@ pub(crate) fn look(text: &str) -> Option<Look> {
         || ((9..=15).contains(&digits) && is_all(b" -/()") && begins_with_area(text))
     {
         Some(Look::Phone)
-    } else if text.split([' ', '<', '>', ',', ';', ':', '(', ')', '"', '?', '&', '=']).any(is_email)
-    {
-        Some(Look::HoldsEmail)
     } else {
-        (text.split_whitespace().count() >= PROSE_WORDS).then_some(Look::Prose)
+        held(text)
+            .or_else(|| (text.split_whitespace().count() >= PROSE_WORDS).then_some(Look::Prose))
     }
+}
+
+/// What a text has in it, if anything of a person's.
+fn held(text: &str) -> Option<Look> {
+    // All of it has one of these, or an escape.
+    if !text.contains(['.', ':', '+', '/', '%', '\\', '&']) {
+        return None;
+    }
+    let text = &*held::unescaped(text);
+    if held::has_email(text) {
+        Some(Look::HoldsEmail)
+    } else if held::has_ip(text) {
+        Some(Look::HoldsIp)
+    } else if held::has_phone(text) {
+        Some(Look::HoldsPhone)
+    } else {
+        text.split_whitespace().any(is_url).then_some(Look::HoldsUrl)
+    }
+}
+
+/// Whether an address of the network stands in a URL, of which [`look`] says only that it is one.
+pub(crate) fn has_ip(url: &str) -> bool {
+    held::has_ip(&held::unescaped(url))
 }
 
 /// Whether a key has something of a person's in it, so that it is no name: `ada@example.com`, as where visits are
 /// counted by address, or `visits of ada@example.com`. Who reads it as a name writes it into files.
 pub(crate) fn is_in_key(key: &str) -> bool {
     const BETWEEN: &[char] = &[' ', '_', '/', '|', ',', ';', '(', ')', '[', ']', '\'', '"'];
-    let holds = |text: &str| match look(text) {
+    let is_personal = |text: &str| match look(text) {
         None | Some(Look::Prose) => false,
         // Those of vocabularies are names: `https://schema.org/name`.
-        Some(Look::Url) => text.contains(['?', '@']),
+        Some(Look::Url | Look::HoldsUrl) => {
+            text.contains(['?', '@']) || !matches!(held(text), None | Some(Look::HoldsUrl))
+        }
         Some(_) => true,
     };
-    holds(key) || key.split(BETWEEN).any(holds) || has_address(key) || has_number_after_plus(key)
+    is_personal(key) || key.split(BETWEEN).any(is_personal)
 }
 
-/// Whether something before an `@` and a host behind it stand in a text, whatever is around them.
-fn has_address(text: &str) -> bool {
-    text.match_indices('@').any(|(at, _)| {
-        let is_of_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
-        let host = &text[at + 1..];
-        let host = &host[..host.find(|c| !is_of_host(c)).unwrap_or(host.len())];
-        text[..at].ends_with(|c: char| c.is_alphanumeric())
-            && host.trim_matches(['.', '-']).contains('.')
-    })
-}
-
-/// Whether a number of a phone with its country stands in a text.
-fn has_number_after_plus(text: &str) -> bool {
-    text.split('+').skip(1).any(|rest| {
-        let number =
-            rest.bytes().take_while(|byte| byte.is_ascii_digit() || b" -().".contains(byte));
-        (8..=15).contains(&number.filter(u8::is_ascii_digit).count())
-    })
-}
-
+/// Whether a text is a URL of whatever scheme, or one of a site's own that asks for something: `/reset?key=1`.
 fn is_url(text: &str) -> bool {
-    let is =
-        |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
-    is("http://") || is("https://")
+    let has_scheme = text.split_once("://").is_some_and(|(scheme, _)| {
+        let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(is_of_scheme)
+    });
+    let asks = || {
+        text.split_once('?').is_some_and(|(path, query)| path.contains('/') && query.contains('='))
+    };
+    !text.contains(char::is_whitespace) && (has_scheme || asks())
 }
 
 pub(crate) fn is_email(text: &str) -> bool {

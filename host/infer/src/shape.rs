@@ -176,8 +176,13 @@ fn mask(column: &mut Column<'_>, path: &[&str], has_contacts: bool) {
         })
         .or_else(|| by_value(Look::Email, 0.0, Clean, "are e-mail addresses"))
         .or_else(|| by_value(Look::HoldsEmail, 0.0, Clean, "hold an e-mail address"))
+        .or_else(|| by_value(Look::HoldsIp, 0.0, Clean, "hold an address of the network"))
+        .or_else(|| by_value(Look::HoldsPhone, 0.0, Clean, "hold a phone number"))
         .or_else(|| {
             by_value(Look::Url, 0.0, Clean, "are URLs, which may hold addresses and tokens")
+        })
+        .or_else(|| {
+            by_value(Look::HoldsUrl, 0.0, Clean, "hold a URL, in which addresses and tokens may be")
         })
         .or_else(|| by_value(Look::UserAgent, 0.0, Clean, "are user agents"))
         .or_else(|| by_value(Look::Phone, 0.0, Clean, "are phone numbers"))

@@ -237,6 +237,34 @@ fn keys_beyond_the_thousandth_are_passed_over_in_seconds() {
 }
 
 #[test]
+fn what_holds_something_personal_is_cleaned_and_told() {
+    for (value, wanted, why) in [
+        ("/u/a5@ex.com/x", "{ clean = [\"email\", ", "1 of 1 values hold an e-mail address"),
+        ("/reset?email=a5%40ex.com", "\"clean\"", "are URLs"),
+        (
+            "GET https://x.ex:443/a?email=a5%40ex.com HTTP/1.1",
+            "{ clean = [\"email\", ",
+            "hold an e-mail address",
+        ),
+        ("203.0.113.6:4005", "{ clean = [\"email\", ", "hold an address of the network"),
+        ("[2001:db8::6]:443", "{ clean = [\"email\", ", "hold an address of the network"),
+        ("203.0.113.6, 10.0.0.1", "{ clean = [\"email\", ", "hold an address of the network"),
+        ("from=203.0.113.6", "{ clean = [\"email\", ", "hold an address of the network"),
+        ("tel:+48601234505", "{ clean = [\"email\", ", "hold a phone number"),
+        (
+            "/x?from=203.0.113.6",
+            "{ clean = [\"email\", \"phone\", \"token\", \"ip\"] }",
+            "hold an address of the network",
+        ),
+    ] {
+        let pipeline = pipeline_of_column("data", &[value]);
+        let line = pipeline.lines().find_map(|line| line.strip_prefix("data = "));
+        assert!(line.is_some_and(|line| line.starts_with(wanted)), "{value}: {pipeline}");
+        assert!(pipeline.contains(why), "{value}: {pipeline}");
+    }
+}
+
+#[test]
 fn keys_that_are_values_of_persons_name_no_columns_and_are_removed() {
     let text = r#"{"id": 1, "votes": {"ada@example.com": 2, "bob@example.com": 3}}"#;
     let files = proposed(&json(&[text; 60])).expect("a pipeline");

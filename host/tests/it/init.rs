@@ -380,6 +380,30 @@ fn what_looks_personal_is_masked_and_guarded() {
 }
 
 #[test]
+fn what_holds_something_personal_is_cleaned_and_told() {
+    let text = repeated(
+        "id,res,page_path,request,client:port,peer,chain,detail,data",
+        |at| {
+            format!(
+                "{at},/u/ada{at}@example.com/x,/reset?email=ada{at}%40example.com,GET https://shop.example:443/a?email=ada{at}%40example.com HTTP/1.1,203.0.113.{at}:4005,[2001:db8::6]:443,\"203.0.113.{at}, 10.0.0.1\",tel:+486012345{at},from=203.0.113.{at}"
+            )
+        },
+        60,
+    );
+    let scratch = check(&Kind {
+        file: "requests.csv",
+        bytes: text.into_bytes(),
+        rows: [60, 60],
+        types: &[("res", "STRING"), ("client_port", "STRING")],
+    });
+    let rows = Json::from(scratch.query(&format!("SELECT * FROM {TABLE}"))).to_string();
+    for value in ["ada7", "203.0.113", "2001:db8", "10.0.0.1", "4860123"] {
+        assert!(!rows.contains(value), "{value} is in the table: {rows}");
+    }
+    assert!(rows.contains("[ip]:4005") && rows.contains("[email]"), "{rows}");
+}
+
+#[test]
 fn keys_with_something_personal_in_them_are_neither_in_files_nor_in_the_table() {
     let members: Vec<String> = (0..200).map(|at| format!("\"anna{at}@corp.com\":{at}")).collect();
     let line = format!("{{\"id\":7,\"+48601234567\":1,{}}}\n", members.join(","));

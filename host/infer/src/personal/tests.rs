@@ -19,8 +19,59 @@ fn values_are_told_by_what_they_are() {
             ],
         ),
         (Some(Look::UserAgent), &["Mozilla/5.0 (X11)"]),
-        (Some(Look::Url), &["https://shop.example/?token=1", "HTTP://a.example"]),
-        (Some(Look::HoldsEmail), &["write to ada@example.com, please"]),
+        (
+            Some(Look::Url),
+            &[
+                "https://shop.example/?token=1",
+                "HTTP://a.example",
+                "android-app://com.example/x",
+                "/reset?key=1",
+                "shop.example/a?b=c",
+            ],
+        ),
+        (
+            Some(Look::HoldsEmail),
+            &[
+                "write to ada@example.com, please",
+                "/u/ada@example.com/x",
+                "/u/ada%40example.com",
+                "ada%252540example.com",
+                "GET https://shop.example:443/a?email=a5%40example.com HTTP/1.1",
+                r#"{"by": "ada\u0040example.com"}"#,
+                "ada&#64;example.com",
+                "ada&#x40;example.com",
+                "[ada_@example.com]",
+                "<ada@example.com>|x",
+            ],
+        ),
+        (
+            Some(Look::HoldsIp),
+            &[
+                "203.0.113.6:4005",
+                "[2001:db8::6]:443",
+                "203.0.113.6, 10.0.0.1",
+                "from=203.0.113.6",
+                "ip:2001:db8::6",
+                "of 2001:db8::6: refused",
+                "for=\"[2001:db8::6]\";proto=https",
+                "203.0.113.6%3A4005",
+                "203.0.113.0/24",
+                "/u/203.0.113.6/x",
+                "It was 203.0.113.6.",
+                "fe80::1%eth0",
+            ],
+        ),
+        (
+            Some(Look::HoldsPhone),
+            &[
+                "tel:+48601234505",
+                "tel:%2B48601234505",
+                "call +48 601 234 505 now",
+                "x=+1(555)010-9999",
+                "+48601234505-20260105",
+            ],
+        ),
+        (Some(Look::HoldsUrl), &["GET https://shop.example/a?key=1 HTTP/1.1"]),
         (Some(Look::Prose), &["the shoes that I got are too small"]),
         (
             None,
@@ -37,6 +88,17 @@ fn values_are_told_by_what_they_are() {
                 "0-306-40615-2",
                 "01711234500",
                 "(12)",
+                "/u/@ada.b/x",
+                "100%40x",
+                "std::fmt 1.2.3",
+                "v1.2.3.4",
+                "00:1a:2b:3c:4d:5e",
+                "05/Jan/2026:10:00:00 +0100",
+                "1e+12",
+                "order+1234567",
+                "/u/601234505/x",
+                "a/ b?c=d",
+                "/blog/what-is-it?",
             ],
         ),
     ] {
@@ -148,4 +210,15 @@ fn what_counts_things_is_told_from_what_names_them() {
     assert!(
         is_moment("event_timestamp") && is_moment("createdAt") && !is_moment("response_time_ms")
     );
+}
+
+#[test]
+fn keys_and_values_are_told_by_the_same() {
+    for held in
+        ["by:ada%40example.com", "203.0.113.6:4005", "tel:+48601234505", "https://a.b/+48601234505"]
+    {
+        assert!(is_in_key(held), "{held}");
+    }
+    assert!(!is_in_key("https://schema.example/name") && !is_in_key("of https://schema.example"));
+    assert!(has_ip("https://shop.example/?ip=203.0.113.6") && !has_ip("https://shop.example/1.2"));
 }
