@@ -200,6 +200,7 @@ fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {
     if sample.malformed > 0 {
         eprintln!("{} records cannot be decoded: they will be dead letters", sample.malformed);
     }
+    proposal.told.iter().for_each(|told| eprintln!("{told}"));
     if !proposal.personal.is_empty() {
         eprintln!("these columns look personal, and are masked:");
         proposal.personal.iter().for_each(|line| eprintln!("  {line}"));

@@ -76,7 +76,7 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         ("README.md".to_owned(), readme),
     ];
     let (records, columns) = (shape.records, leaves.len());
-    Ok(Proposal { files, records, columns, personal, run })
+    Ok(Proposal { files, records, columns, personal, told: Vec::new(), run })
 }
 
 /// Why nothing of what no column takes may be in the table, if so.

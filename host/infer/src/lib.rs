@@ -93,6 +93,8 @@ pub struct Proposal {
     pub columns: usize,
     /// Columns that look personal, each with how it is masked and why.
     pub personal: Vec<String>,
+    /// What else is to be told, a sentence each.
+    pub told: Vec<String>,
     /// How it is run.
     pub run: String,
 }
@@ -107,6 +109,9 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
         Records::Csv { .. } => Vec::new(),
         Records::Json(texts) => messages(texts)?,
     };
+    if let Records::Csv { names, .. } = records {
+        names.iter().try_for_each(|name| check_name(name))?;
+    }
     let is_csv = matches!(records, Records::Csv { .. });
     let events = Events::find(&messages);
     let rows: Vec<(usize, &Value)> = match &events {
@@ -173,7 +178,52 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
             Records::Json(texts) => texts.len() as u64,
         },
     };
-    files::write(&shape, about)
+    let mut proposal = files::write(&shape, about)?;
+    if let Records::Json(texts) = records {
+        proposal.told.extend(too_deep(texts));
+    }
+    Ok(proposal)
+}
+
+/// Checks the name of a column of delimited text, by which it is read.
+fn check_name(name: &str) -> Result<(), String> {
+    // As the host has it, to which points are between the names of records.
+    const MAX_BYTES: usize = 300;
+    const MAX_PARTS: usize = 16;
+    const SHOWN_CHARS: usize = 40;
+    let is_long = name.split('.').any(|part| part.len() > MAX_BYTES);
+    if !is_long && name.split('.').count() <= MAX_PARTS {
+        return Ok(());
+    }
+    let shown = if personal::is_in_key(name) {
+        String::new()
+    } else {
+        let begin: String = name.chars().take(SHOWN_CHARS).collect();
+        format!(", `{}…`,", toml::comment(&begin))
+    };
+    let what = if is_long {
+        format!("of {} bytes, and at most {MAX_BYTES} are read", name.len())
+    } else {
+        format!(
+            "of {} parts between points, and at most {MAX_PARTS} are read",
+            name.split('.').count()
+        )
+    };
+    Err(format!(
+        "its header has a name{shown} {what}: give the column a shorter name in the header"
+    ))
+}
+
+/// What to tell of messages that `parse` refuses.
+fn too_deep(texts: &[String]) -> Option<String> {
+    let count = texts.iter().filter(|text| value::is_too_deep(text)).count();
+    let records = if count == 1 { "1 record is" } else { &format!("{count} records are") };
+    (count > 0).then(|| {
+        format!(
+            "{records} nested more than {} deep, which `parse` refuses as `too_deep`: dead letters, unless `max_depth` in its configuration is raised",
+            value::MAX_DEPTH
+        )
+    })
 }
 
 /// What the files are made of.

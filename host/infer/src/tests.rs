@@ -3,6 +3,10 @@ mod personal_keys;
 use super::*;
 
 fn proposed(records: &Records) -> Result<Vec<(String, String)>, String> {
+    proposal(records).map(|proposal| proposal.files)
+}
+
+fn proposal(records: &Records) -> Result<Proposal, String> {
     let about = About {
         name: "made".to_owned(),
         dataset: "data".to_owned(),
@@ -19,7 +23,7 @@ fn proposed(records: &Records) -> Result<Vec<(String, String)>, String> {
         before_run: String::new(),
         largest: 100,
     };
-    propose(records, &about).map(|proposal| proposal.files)
+    propose(records, &about)
 }
 
 fn json(texts: &[&str]) -> Records {
@@ -345,6 +349,12 @@ fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
         (json(&[r#"{"events": [{}, {}]}"#]), "no record has a key"),
         (json(&[r#"{"a@x.com": 1, "b@x.com": 2}"#]), "`jq -c 'to_entries[]' FILE"),
         (csv(vec!["a@x.com".to_owned()], &[]), "other names in the header"),
+        (csv(vec!["id".to_owned(), "ä".repeat(151)], &[]), "a name, `ääää"),
+        (
+            csv(vec!["id".to_owned(), "a".repeat(344) + "@x.com"], &[]),
+            "a name of 350 bytes, and at",
+        ),
+        (csv(vec!["a.".repeat(17)], &[]), "of 18 parts between points, and at most 16"),
         (json(&["{", "{", "{\"a\": 1}"]), "2 of 3 records are not JSON"),
         (json(&[&format!(r#"[{}{{"a":1}}]"#, r#"{"a":1},"#.repeat(10_000))]), "jq -c"),
     ] {
@@ -364,4 +374,17 @@ fn times_with_an_offset_behind_a_space_are_moments_and_named_zones_are_told() {
         told.contains("1 with the name of a time zone, which does not say its offset"),
         "{told}"
     );
+}
+
+#[test]
+fn messages_that_are_too_deep_are_told() {
+    let nested = |depth: usize| {
+        let depth = depth - 1;
+        format!(r#"{{"id": "[\"[[[", "a": {}1{}}}"#, "[".repeat(depth), "]".repeat(depth))
+    };
+    let told =
+        |texts: &[String]| proposal(&Records::Json(texts.to_vec())).expect("a pipeline").told;
+    assert!(told(&[nested(64), nested(1)]).is_empty());
+    let told = told(&[nested(64), nested(65), nested(2)]);
+    assert!(told[0].starts_with("1 record is nested more than 64 deep"), "{told:?}");
 }

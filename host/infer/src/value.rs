@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How deep JSON is looked into. What is deeper stays text.
-const MAX_DEPTH: usize = 64;
+/// How deep JSON is looked into, which is how deep `parse` reads it. What is deeper stays text.
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// A value of a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +95,21 @@ impl Value {
             other => to.extend(other.text()),
         }
     }
+}
+
+/// Whether a JSON text is nested deeper than `parse` reads it.
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        is_text ^= byte == b'"' && !is_escaped;
+        is_escaped = is_text && byte == b'\\' && !is_escaped;
+        depth > MAX_DEPTH
+    })
 }
 
 /// The members of an object, in their order.
