@@ -14,6 +14,7 @@ mod go;
 mod javascript;
 mod krate;
 mod language;
+mod made_of;
 mod project;
 mod python;
 mod rust;
@@ -114,7 +115,7 @@ fn build_project(
     if is_there() {
         return Ok(project.component());
     }
-    let made_of = project.newest_source();
+    let made_of = project.made_of();
     tracing::info!(plugin = project.name, language = %project.language, "building plugin");
     let made = match project.language {
         // Crates are built together.
@@ -124,7 +125,7 @@ fn build_project(
         Language::Python => python::build(project, install),
         Language::JavaScript => javascript::build(project, install),
     };
-    project.keep(&made?, made_of)
+    project.keep(&made?, made_of.as_deref())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 /// When a component that is there already is good enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// When it is newer than every source it was made of.
+    /// When its sources are those that it was made of.
     Sources,
     /// Never: ask the compiler.
     Rebuild,

@@ -1,5 +1,5 @@
-//! A plugin crate on disk: its name, where it is built, and whether its component is newer than what it was
-//! made of.
+//! A plugin crate on disk: its name, where it is built, and whether its component is of the sources that are
+//! there.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::encode::named;
 use super::error::BuildError;
+use super::made_of;
 use super::toolchain::TARGET;
 
 /// A plugin crate.
@@ -96,15 +97,59 @@ impl Crate {
         self.target.join("components").join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component is newer than every source it was made of, and the one with names is there too.
+    /// Whether the component was made of the sources that are there, none of which cargo takes for newer, and the one
+    /// with names is there too.
     pub(super) fn is_fresh(&self) -> bool {
-        let Some(made) = modified(&self.component()) else { return false };
-        if !named(&self.component()).is_file() {
+        let component = self.component();
+        let Some(made) = modified(&component) else { return false };
+        if !named(&component).is_file() {
             return false;
         }
-        let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
+        let Some(sources) = self.sources() else { return false };
         self.has_one_of(&sources)
             && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+            && self.made_of(&sources).is_some_and(|now| made_of::kept(&component) == Some(now))
+    }
+
+    /// Every file that the last build was made of.
+    fn sources(&self) -> Option<Vec<PathBuf>> {
+        sources(&self.dep_info(), &self.folder)
+    }
+
+    fn made_of(&self, sources: &[PathBuf]) -> Option<String> {
+        made_of::made_of(&self.folder, sources)
+    }
+
+    /// Keeps of what the component was made that was begun then; not where a source was saved since, which may not be
+    /// in it. What cargo and build scripts write meanwhile is.
+    pub(super) fn keep_sources(&self, begun: SystemTime) -> Result<(), BuildError> {
+        let is_before = |path: &PathBuf| {
+            path.ends_with("Cargo.lock")
+                || path.starts_with(&self.target)
+                || modified(path).is_some_and(|at| at <= begun)
+        };
+        let sources = self.sources().filter(|sources| sources.iter().all(is_before));
+        let made_of = sources.and_then(|sources| self.made_of(&sources));
+        made_of::keep(&self.component(), made_of.as_deref())
+    }
+
+    /// Has cargo compile all anew where a source was changed and is as old as before, or older: it goes by times, and
+    /// would take what it has for that.
+    pub(super) fn forget_what_is_older(&self) {
+        let component = self.component();
+        let (Some(made), Some(sources)) = (modified(&component), self.sources()) else { return };
+        let Some(kept) = made_of::kept(&component) else { return };
+        let is_missed = |path: &PathBuf| {
+            let is_older = modified(path).is_some_and(|at| at <= made);
+            let now = self.made_of(std::slice::from_ref(path));
+            is_older && now.is_some_and(|now| !kept.contains(&now))
+        };
+        if sources.iter().any(is_missed) {
+            for built in [self.built_in(), self.built_in().join(TARGET)] {
+                // By these it knows what it has.
+                let _ = fs::remove_dir_all(built.join("release/.fingerprint"));
+            }
+        }
     }
 
     /// Whether one of the sources is this folder's: a folder that was copied whole has in its target folder
@@ -163,7 +208,7 @@ fn workspace(folder: &Path) -> PathBuf {
 pub(super) fn last_change(folder: &Path) -> Option<SystemTime> {
     let manifest = folder.join("Cargo.toml");
     // One that is malformed has changed all the same.
-    let built = Crate::read(folder).ok().and_then(|krate| sources(&krate.dep_info(), folder));
+    let built = Crate::read(folder).ok().and_then(|krate| krate.sources());
     let mut sources = built.unwrap_or_default();
     sources.push(manifest);
     for below in ["src", "tests"] {
@@ -228,6 +273,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
+        krate.keep_sources(SystemTime::now()).unwrap();
         krate
     }
 
@@ -268,5 +314,51 @@ mod tests {
         assert!(krate.is_fresh(), "the lock file of another project");
         touch(inner.join("Cargo.lock"), 20);
         assert!(!krate.is_fresh());
+    }
+
+    #[test]
+    fn a_component_is_stale_where_a_source_that_is_put_back_is_older() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("shout");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
+        fs::write(folder.join("Cargo.lock"), "").unwrap();
+        let krate = compiled(folder.clone(), folder.join("target/plugins"));
+        let fingerprints = krate.built_in().join(TARGET).join("release/.fingerprint");
+        fs::create_dir(&fingerprints).unwrap();
+        krate.forget_what_is_older();
+        assert!(krate.is_fresh() && fingerprints.is_dir());
+        let source = folder.join("src/lib.rs");
+        let write = |text: &str, at: SystemTime| {
+            fs::write(&source, text).unwrap();
+            fs::File::options().append(true).open(&source).unwrap().set_modified(at).unwrap();
+        };
+        let hour = std::time::Duration::from_secs(3600);
+        // What is newer cargo sees itself.
+        write("// other", SystemTime::now() + hour);
+        krate.forget_what_is_older();
+        assert!(!krate.is_fresh() && fingerprints.is_dir());
+        write("// other", SystemTime::now() - hour);
+        assert!(!krate.is_fresh());
+        krate.forget_what_is_older();
+        assert!(!fingerprints.exists());
+        write("", SystemTime::now() - hour);
+        assert!(krate.is_fresh());
+    }
+
+    #[test]
+    fn of_what_is_saved_while_it_is_built_nothing_is_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("shout");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
+        fs::write(folder.join("Cargo.lock"), "").unwrap();
+        let krate = compiled(folder.clone(), folder.join("target/plugins"));
+        made_of::forget(&krate.component()).unwrap();
+        let earlier = SystemTime::now() - std::time::Duration::from_secs(60);
+        krate.keep_sources(earlier).unwrap();
+        assert!(!krate.is_fresh());
+        krate.keep_sources(SystemTime::now()).unwrap();
+        assert!(krate.is_fresh());
     }
 }

@@ -1,5 +1,5 @@
 //! A plugin's folder in another language than Rust: its name, where it is built, and whether its component is
-//! newer than what it was made of.
+//! of the sources that are there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::encode::{Made, named, write};
 use super::error::BuildError;
 use super::krate::modified;
 use super::language::Language;
-use super::{Install, tools};
+use super::{Install, made_of, tools};
 
 /// Folders that hold what is made and not written: builds, installed packages, a warehouse.
 const NO_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "clickmill-data"];
@@ -53,13 +53,11 @@ impl Project {
         self.folder.join("sdk/wit/plugin.wit")
     }
 
-    /// Whether the component is newer than every source.
+    /// Whether the component was made of the sources that are there, as they are.
     pub(super) fn is_fresh(&self) -> bool {
-        let made = modified(&self.component());
-        let sources = self.sources();
-        made.is_some_and(|made| {
-            sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
-        })
+        let component = self.component();
+        component.is_file()
+            && self.made_of().is_some_and(|now| made_of::kept(&component) == Some(now))
     }
 
     /// When its newest source or golden case was changed.
@@ -80,31 +78,24 @@ impl Project {
         sources
     }
 
-    /// When its newest source was changed.
-    pub(super) fn newest_source(&self) -> Option<SystemTime> {
-        self.sources().iter().filter_map(|path| modified(path)).max()
+    /// What a component that is made now is of.
+    pub(super) fn made_of(&self) -> Option<String> {
+        made_of::made_of(&self.folder, &self.sources())
     }
 
-    /// Keeps what was made of it, with the time of its newest source before that was read: one that is saved
-    /// while tools run may not be in it, and is newer.
-    pub(super) fn keep(
-        &self,
-        made: &Made,
-        made_of: Option<SystemTime>,
-    ) -> Result<PathBuf, BuildError> {
+    /// Keeps what was made of it, and of what: the sources before they were read. One that is saved while tools run
+    /// may not be in it.
+    pub(super) fn keep(&self, made: &Made, made_of: Option<&str>) -> Result<PathBuf, BuildError> {
         let path = self.component();
+        made_of::forget(&path)?;
         write(&path, &made.component)?;
-        if let Some(at) = made_of {
-            let file = fs::File::options().append(true).open(&path);
-            file.and_then(|file| file.set_modified(at))
-                .map_err(|source| BuildError::File { path: path.clone(), source })?;
-        }
         match &made.named {
             // Newer than that, or it would be of an earlier build.
             Some(with_names) => write(&named(&path), with_names)?,
             // That of an earlier build is none of this one's.
             None => drop(fs::remove_file(named(&path))),
         }
+        made_of::keep(&path, made_of)?;
         Ok(path)
     }
 
@@ -193,26 +184,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_is_fresh_until_a_source_is_newer() {
+    fn a_component_is_fresh_as_long_as_its_sources_are_as_they_were() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("shout");
-        let touch = |name: &str, later: u64| {
+        // Whatever time it has: what is put back from a copy has an earlier one.
+        let write = |name: &str, text: &str, later: i64| {
             let path = folder.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let file = fs::File::options().append(true).create(true).open(path).unwrap();
-            let at = SystemTime::now() + std::time::Duration::from_secs(later);
-            file.set_modified(at).unwrap();
+            fs::write(&path, text).unwrap();
+            let (now, by) =
+                (SystemTime::now(), std::time::Duration::from_secs(later.unsigned_abs()));
+            let at = if later < 0 { now - by } else { now + by };
+            fs::File::options().append(true).open(path).unwrap().set_modified(at).unwrap();
         };
         for source in ["plugin.c", "sdk/clickmill.h", "sdk/wit/plugin.wit", "tests/cases.json"] {
-            touch(source, 0);
+            write(source, "as it was", 0);
         }
         let project = Project::at(&folder, Language::C).unwrap();
         assert_eq!(project.name, "shout");
         assert!(!project.is_fresh());
         let made = Made { component: b"a component".to_vec(), named: Some(b"named".to_vec()) };
-        assert_eq!(project.keep(&made, None).unwrap(), project.component());
+        let made_of = project.made_of();
+        assert_eq!(project.keep(&made, made_of.as_deref()).unwrap(), project.component());
         assert!(named(&project.component()).is_file());
-        touch("target/plugins/components/shout.wasm", 10);
         assert!(project.is_fresh());
         let before = project.last_change();
         for other in [
@@ -223,28 +217,41 @@ mod tests {
             ".#plugin.c",
             "a.wasm",
         ] {
-            touch(other, 20);
+            write(other, "other", 20);
             assert!(project.is_fresh(), "{other}");
         }
         assert_eq!(project.last_change(), before);
         // Cases are none of what it is made of, and are looked at all the same.
-        touch("tests/cases.json", 20);
+        write("tests/cases.json", "other", 20);
         assert!(project.is_fresh());
         assert!(project.last_change() > before);
-        for source in ["sdk/clickmill.h", "sdk/wit/plugin.wit", "plugin.c", "new.c"] {
-            touch(source, 20);
-            assert!(!project.is_fresh(), "{source}");
-            touch(source, 0);
-            assert!(project.is_fresh(), "{source}");
+        for later in [20, 0, -86_400] {
+            for source in ["sdk/clickmill.h", "sdk/wit/plugin.wit", "plugin.c"] {
+                write(source, "another", later);
+                assert!(!project.is_fresh(), "{source}, {later}");
+                write(source, "as it was", later);
+                assert!(project.is_fresh(), "{source}, {later}");
+            }
+            write("new.c", "", later);
+            assert!(!project.is_fresh(), "a source more, {later}");
+            fs::remove_file(folder.join("new.c")).unwrap();
+            assert!(project.is_fresh());
         }
-        let made_of = project.newest_source();
-        touch("plugin.c", 5);
-        project.keep(&made, made_of).unwrap();
+        write("src/more.c", "", 0);
+        let made_of = project.made_of();
+        write("plugin.c", "saved while it was built", 0);
+        project.keep(&made, made_of.as_deref()).unwrap();
         assert!(!project.is_fresh(), "saved while it was built");
-        touch("target/plugins/components/shout.wasm", 10);
+        project.keep(&made, project.made_of().as_deref()).unwrap();
         assert!(project.is_fresh());
-        fs::remove_file(folder.join("sdk/wit/plugin.wit")).unwrap();
-        assert!(!project.is_fresh(), "the contract is gone");
+        for source in ["src/more.c", "sdk/wit/plugin.wit"] {
+            fs::remove_file(folder.join(source)).unwrap();
+            assert!(!project.is_fresh(), "{source} is gone");
+        }
+        // Nor is it known of what one is that was made while a source could not be read.
+        project.keep(&made, project.made_of().as_deref()).unwrap();
+        write("sdk/wit/plugin.wit", "as it was", 0);
+        assert!(!project.is_fresh());
     }
 
     #[test]

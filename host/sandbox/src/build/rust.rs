@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
 use std::thread::ScopedJoinHandle;
+use std::time::SystemTime;
 
 use super::asked::{Freshness, Install};
 use super::encode::{encode, named, write};
 use super::error::BuildError;
 use super::krate::Crate;
+use super::made_of;
 use super::toolchain::{Missing, TARGET, Toolchain};
 use super::tools::INSTALL_NOTHING;
 use clickmill_core::{causes, lock};
@@ -113,7 +115,11 @@ fn build_workspace(
     crates: &[(usize, &Crate)],
     compile: &(impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync),
 ) -> Vec<(usize, Result<(), BuildError>)> {
-    let build = |(at, krate): (usize, &Crate)| (at, compile(krate).and_then(|m| keep(krate, &m)));
+    let build = |(at, krate): (usize, &Crate)| {
+        krate.forget_what_is_older();
+        let begun = SystemTime::now();
+        (at, compile(krate).and_then(|module| keep(krate, &module, begun)))
+    };
     let nothing_is_there = crates.iter().all(|(_, krate)| krate.built_before().is_none());
     let (first, others) = crates.split_at(usize::from(nothing_is_there));
     let mut made: Vec<_> = first.iter().copied().map(build).collect();
@@ -169,12 +175,14 @@ fn compile(krate: &Crate, toolchain: Toolchain, install: Install) -> Result<Vec<
     fs::read(&path).map_err(|source| BuildError::File { path, source })
 }
 
-/// Keeps the component of a module, and beside it one that has the names of functions yet.
-fn keep(krate: &Crate, module: &[u8]) -> Result<(), BuildError> {
+/// Keeps the component of a module whose build was begun then, and beside it one that has the names of functions yet.
+fn keep(krate: &Crate, module: &[u8], begun: SystemTime) -> Result<(), BuildError> {
     let made = encode(&krate.folder, module)?;
+    made_of::forget(&krate.component())?;
     write(&krate.component(), &made.component)?;
     // Newer than that, or it would be of an earlier build.
-    write(&named(&krate.component()), &made.named.unwrap_or_default())
+    write(&named(&krate.component()), &made.named.unwrap_or_default())?;
+    krate.keep_sources(begun)
 }
 
 #[cfg(test)]

@@ -1,0 +1,49 @@
+//! What a component was made of, kept beside it. Times alone do not tell: a source that is put back from a copy or an
+//! archive is as old as it was, and one that is gone has none.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::encode::write;
+use super::error::BuildError;
+use clickmill_core::Digest;
+
+/// Sources by their path from a folder, each with the digest of its content. `None` where one cannot be read: no
+/// component is of that.
+pub(super) fn made_of(folder: &Path, sources: &[PathBuf]) -> Option<String> {
+    let mut sources: Vec<_> = sources.iter().collect();
+    sources.sort();
+    sources.dedup();
+    let mut told = String::new();
+    for path in sources {
+        let digest = Digest::of(&fs::read(path).ok()?);
+        let path = path.strip_prefix(folder).unwrap_or(path);
+        // A name may have a line end in it.
+        writeln!(told, "{digest} {path:?}").ok()?;
+    }
+    Some(told)
+}
+
+/// What the component was made of, as far as it is known.
+pub(super) fn kept(component: &Path) -> Option<String> {
+    fs::read_to_string(beside(component)).ok()
+}
+
+/// Keeps what the component was made of. It is written last: a component without is of nobody knows what.
+pub(super) fn keep(component: &Path, made_of: Option<&str>) -> Result<(), BuildError> {
+    made_of.map_or(Ok(()), |made_of| write(&beside(component), made_of.as_bytes()))
+}
+
+/// Before a component is written: what is kept is of the one before.
+pub(super) fn forget(component: &Path) -> Result<(), BuildError> {
+    let path = beside(component);
+    match fs::remove_file(&path) {
+        Err(source) if path.exists() => Err(BuildError::File { path, source }),
+        _ => Ok(()),
+    }
+}
+
+fn beside(component: &Path) -> PathBuf {
+    component.with_extension("sources")
+}
