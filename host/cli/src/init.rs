@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::new_folder::{self, DEAD_LETTER, FILLED_IN, is_there};
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Micros, lock, store};
+use clickmill_core::{Micros, lock, shell_word, store};
 use clickmill_infer::{About, Proposal, propose};
 use sample::Sample;
 
@@ -126,7 +126,7 @@ impl Init {
             filled_in: FILLED_IN.to_vec(),
             taken: provenance::ALL.to_vec(),
             year: u32::try_from(1970 + Micros::now().get() / years).unwrap_or(1970),
-            folder: folder.to_string_lossy().into_owned(),
+            pipeline: shell_word(&format!("{}/pipeline.toml", folder.display())),
             before_run: if self.source == "-" { "cat DATA | ".to_owned() } else { String::new() },
             largest: sample.largest,
         };

@@ -21,6 +21,7 @@ pub mod path;
 pub mod private;
 mod raw_column;
 pub mod schema;
+mod shell;
 pub mod stage;
 pub mod store;
 pub mod terminal;
@@ -34,6 +35,7 @@ pub use fault::{Fault, causes, chain, indented, list};
 pub use micros::{Micros, NotAMoment};
 pub use near::near;
 pub use raw_column::RawColumn;
+pub use shell::shell_word;
 pub use stage::StageName;
 pub use window::{Counted, Window};
 

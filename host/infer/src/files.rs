@@ -55,11 +55,7 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         .collect();
     let rules = rules(&leaves, UNKNOWN, about.year);
     let schema_file = format!("{}.json", about.table);
-    let run = format!(
-        "{}clickmill run {}",
-        about.before_run,
-        shell(&format!("{}/pipeline.toml", about.folder))
-    );
+    let run = format!("{}clickmill run {}", about.before_run, about.pipeline);
     let pipeline = pipeline(shape, about, &masked, &rules, &schema_file, &run);
     let personal = masked.iter().map(|masked| {
         format!("{}: {} ({})", comment(masked.path), masked.treatment.word(), masked.why)
@@ -138,15 +134,6 @@ fn setting(treatment: Treatment, column: &Column<'_>) -> String {
         Treatment::Clean => ALL_KINDS.to_owned(),
         other => format!("\"{}\"", other.word()),
     }
-}
-
-/// A word as a shell takes it.
-pub(crate) fn shell(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@+,".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn pipeline(
@@ -348,10 +335,9 @@ fn readme(shape: &Shape<'_>, about: &About, personal: &[String], run: &str) -> S
         about.name, about.origin, shape.records, about.table,
     );
     text.push_str("export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)\n");
-    let pipeline = shell(&format!("{}/pipeline.toml", about.folder));
     text.push_str(&format!(
-        "clickmill validate {pipeline}\n{run}\nclickmill query \"SELECT * FROM {}.{} LIMIT 10\"\nclickmill dead-letter list\n```\n",
-        about.dataset, about.table
+        "clickmill validate {}\n{run}\nclickmill query \"SELECT * FROM {}.{} LIMIT 10\"\nclickmill dead-letter list\n```\n",
+        about.pipeline, about.dataset, about.table
     ));
     text.push_str("\nKeep the key: the same one makes the same pseudonyms.\n");
     if !personal.is_empty() {

@@ -74,8 +74,8 @@ pub struct About {
     pub taken: Vec<&'static str>,
     /// The year.
     pub year: u32,
-    /// How the folder is named in commands.
-    pub folder: String,
+    /// How the pipeline file is named in commands, as a shell takes it.
+    pub pipeline: String,
     /// What comes before the command that runs it, such as `cat clicks.csv | `.
     pub before_run: String,
     /// The bytes of the largest record.

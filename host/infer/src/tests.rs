@@ -19,7 +19,7 @@ fn proposal(records: &Records) -> Result<Proposal, String> {
         filled_in: vec![("source", "STRING", "where it is from")],
         taken: vec!["source"],
         year: 2026,
-        folder: "my made".to_owned(),
+        pipeline: "'my made/pipeline.toml'".to_owned(),
         before_run: String::new(),
         largest: 100,
     };

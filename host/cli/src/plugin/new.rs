@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::{Failure, new_folder};
 use clickmill_core::schema::provenance;
-use clickmill_core::stage;
+use clickmill_core::{shell_word, stage};
 use clickmill_sandbox::build;
 use language::Language;
 use project::Project;
@@ -64,15 +64,16 @@ impl New {
             project.writes,
             self.folder.join("README.md").display(),
         );
+        let folder = shell_word(&self.folder.to_string_lossy());
         if let Some(line) = build::missing_tools(self.language.built()) {
-            let (language, folder) = (self.language, self.folder.display());
+            let language = self.language;
             let line = match language {
                 Language::Rust => line,
                 _ => format!("clickmill plugin build --install {folder}, or {line}"),
             };
             eprintln!("no {language} toolchain here can build it, so first: {line}");
         }
-        eprintln!("next: clickmill plugin test {}", self.folder.display());
+        eprintln!("next: clickmill plugin test {folder}");
         Ok(())
     }
 

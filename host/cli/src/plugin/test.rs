@@ -12,7 +12,7 @@ use super::alone::Alone;
 use super::pushed::reference;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
-use clickmill_core::{causes, list};
+use clickmill_core::{causes, list, shell_word};
 use clickmill_sandbox::build;
 use clickmill_sandbox::{Golden, GoldenError, Measure, TestError, Tested};
 use record::Record;
@@ -145,7 +145,7 @@ impl Test {
         }
         let pipeline = alone.folder.join("pipeline.toml");
         if pipeline.is_file() && !self.watch {
-            eprintln!("next: clickmill run {} --watch", pipeline.display());
+            eprintln!("next: clickmill run {} --watch", shell_word(&pipeline.to_string_lossy()));
         }
         Ok(())
     }

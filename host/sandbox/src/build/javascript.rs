@@ -14,7 +14,7 @@ use super::encode::Made;
 use super::error::BuildError;
 use super::project::Project;
 use super::tools;
-use clickmill_core::build_tool;
+use clickmill_core::{build_tool, shell_word};
 
 /// What builds them, of npm: the engine, and what takes types out.
 const PACKAGES: [&str; 2] = ["componentize-qjs@0.4.5", "amaro@1.1.4"];
@@ -58,7 +58,8 @@ fn line() -> String {
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
     let (options, packages) = (OPTIONS.join(" "), PACKAGES.join(" "));
-    format!("`npm install --no-save {options} --prefix '{}' {packages}`", folder.display())
+    let folder = shell_word(&folder.to_string_lossy());
+    format!("`npm install --no-save {options} --prefix {folder} {packages}`")
 }
 
 /// Builds a plugin.

@@ -11,6 +11,7 @@ use super::error::BuildError;
 use super::krate::modified;
 use super::language::Language;
 use super::{Install, made_of, tools};
+use clickmill_core::shell_word;
 
 /// Folders that hold what is made and not written: builds, installed packages, a warehouse.
 const NO_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "clickmill-data"];
@@ -144,7 +145,8 @@ impl Project {
         };
         let way = match install {
             Install::Never => {
-                format!("run `clickmill plugin build --install {}`, or {line}", path.display())
+                let folder = shell_word(&path.to_string_lossy());
+                format!("run `clickmill plugin build --install {folder}`, or {line}")
             }
             Install::Allowed if has_installer => {
                 format!("they could not be installed, as is told above; {line}")

@@ -12,7 +12,7 @@ use super::encode::{Made, write};
 use super::error::BuildError;
 use super::project::Project;
 use super::tools;
-use clickmill_core::build_tool;
+use clickmill_core::{build_tool, shell_word};
 
 /// What builds them, of PyPI.
 const PACKAGE: &str = "componentize-py==0.25.1";
@@ -56,7 +56,8 @@ fn line() -> String {
         return "`sudo apt-get install -y python3 python3-pip`".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
-    format!("`python3 -m pip install --target '{}' {PACKAGE}`", folder.display())
+    let folder = shell_word(&folder.to_string_lossy());
+    format!("`python3 -m pip install --target {folder} {PACKAGE}`")
 }
 
 /// Builds a plugin.

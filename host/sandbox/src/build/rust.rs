@@ -19,7 +19,7 @@ use super::krate::Crate;
 use super::made_of;
 use super::toolchain::{Missing, TARGET, Toolchain};
 use super::tools::INSTALL_NOTHING;
-use clickmill_core::{causes, lock};
+use clickmill_core::{causes, lock, shell_word};
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
 /// usual takes a twentieth off the whole chain, since every call settles the fuel account; inlining more of
@@ -71,7 +71,8 @@ fn no_toolchain(krate: &Crate, missing: &Missing, install: Install) -> BuildErro
     let (path, line) = (krate.folder.clone(), &missing.line);
     let lines = match install {
         Install::Never => {
-            format!("`clickmill plugin build --install {}`, or `{line}`", path.display())
+            let folder = shell_word(&path.to_string_lossy());
+            format!("`clickmill plugin build --install {folder}`, or `{line}`")
         }
         // It was tried.
         Install::Allowed => format!("`{line}`"),

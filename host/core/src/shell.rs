@@ -1,0 +1,33 @@
+//! Commands that are told, as a shell takes them.
+
+/// A word of a command.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        for plain in ["plugins/shout-2", "/tmp/a_b.toml", "gs://lake/day=1", "a@b:c,d+e"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        for (text, wanted) in [
+            ("", "''"),
+            ("my shout", "'my shout'"),
+            ("$HOME/a", "'$HOME/a'"),
+            ("a;b", "'a;b'"),
+            ("~", "'~'"),
+            ("it's", r"'it'\''s'"),
+            ("Łódź", "'Łódź'"),
+        ] {
+            assert_eq!(shell_word(text), wanted);
+        }
+    }
+}
