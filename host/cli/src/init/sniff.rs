@@ -191,6 +191,24 @@ fn without_nan(line: &str) -> String {
     written
 }
 
+/// A line with whole characters where one of JSON's two halves of a character may be without the other, as where a text
+/// was cut between them.
+fn without_halves(line: &str) -> String {
+    const WHOLE: &str = "fffd";
+    let mut parts = line.split("\\u");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        written.push_str("\\u");
+        let is_half =
+            matches!(part.as_bytes(), [b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
+        match part.get(WHOLE.len()..).filter(|_| is_half) {
+            Some(rest) => written.extend([WHOLE, rest]),
+            None => written.push_str(part),
+        }
+    }
+    written
+}
+
 /// Whether text that begins as JSON has a JSON value on each line.
 fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
     let mut lines = lines_of(text);
@@ -224,6 +242,13 @@ fn is_json(text: &str, is_whole: bool) -> Result<bool, Refused> {
                 .to_owned(),
         ));
     }
+    let is_but_for_halves = |line: &&&str| Value::parse(&without_halves(line)).is_some();
+    if looked.iter().filter(is_but_for_halves).count() * 2 > looked.len() {
+        return Err((
+            "has halves of characters on most of its lines, such as `\\ud83d` without the other half, which are no text of JSON".to_owned(),
+            "`jq -c . FILE > DATA.ndjson` writes U+FFFD in their place".to_owned(),
+        ));
+    }
     // An array or an object over several lines; or text that happens to begin so.
     let is_document = looked.first().is_some_and(|line| {
         let rest = line.trim_start().trim_start_matches(['{', '[']).trim_start();
@@ -254,6 +279,7 @@ mod tests {
     #[test]
     fn json_lines_are_told_from_documents_and_other_kinds_are_named() {
         const NAN: &str = "has NaN or Infinity on most of its lines, which are no numbers of JSON";
+        const HALVES: &str = "has halves of characters on most of its lines, such as `\\ud83d` without the other half, which are no text of JSON";
         for (bytes, wanted) in [
             (&b"{\"a\": 1}\n{\"a\": 2}\n"[..], "format = \"ndjson\""),
             (b"[{\"a\": 1}, {\"a\": 2}]", "format = \"ndjson\""),
@@ -264,6 +290,10 @@ mod tests {
             (b"{\"a\": \"\\\"NaN\", \"b\": [1, NaN]}\n", NAN),
             (b"{\"a\": NaN}\n{\"a\": 1}\n", "format = \"ndjson\""),
             (b"[\n{\"a\": NaN},\n{\"a\": NaN}\n]\n", "is JSON over several lines"),
+            (b"{\"id\":1,\"x\":\"\\ud83d\"}\n{\"id\":2,\"x\":\"\\uDE00 a\"}\n", HALVES),
+            (b"{\"x\":\"\\ud83d\\ude00\"}\n", "format = \"ndjson\""),
+            (b"{\"x\":\"\\ud83d\"}\n{\"x\":1}\n", "format = \"ndjson\""),
+            (b"{\n\"x\":\"\\ud83d\"\n}\n", "is JSON over several lines"),
             (b"ada\"}\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"# a log\n{\"a\": 1}\n{\"a\": 2}\n", "format = \"ndjson\""),
             (b"label\n1\n{\"a\": 2}\n", r#"csv = { delimiter = "," }"#),

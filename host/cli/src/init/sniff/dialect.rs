@@ -22,7 +22,7 @@ const RAGGED: usize = 800;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// What ends a line.
 const LINE_ENDS: [char; 2] = ['\n', '\r'];
-/// A first line of so many fields looks like one of a table.
+/// A first line of so many fields looks like one of a table; one of fewer, where they name columns of what is below.
 const SEVERAL: usize = 3;
 
 /// What a candidate makes of delimited text.
@@ -59,6 +59,18 @@ impl Tried {
             "its first line has {columns} fields between `{delimiter}`, as {good} of its first {} records have; `awk -F'{delimiter}' 'NF != {columns}' FILE` shows the others",
             good + self.malformed
         )
+    }
+
+    /// Whether its first record names columns, into which most lines of a text come apart, if not into as many.
+    fn names_columns(&self, text: &str) -> bool {
+        let delimiter = char::from(self.dialect.delimiter.unwrap_or(b','));
+        let lines = text.split(LINE_ENDS).filter(|line| !line.is_empty()).take(TOLD_BY);
+        let (apart, whole): (Vec<&str>, Vec<&str>) =
+            lines.partition(|line| line.contains(delimiter));
+        let is_named = self.rows.split_first().is_some_and(|(first, rest)| {
+            first.iter().all(|name| !name.is_empty() && may_name(name)) && is_header(first, rest)
+        });
+        self.columns > 1 && apart.len() > whole.len() && is_named
     }
 
     /// What to tell where it has so many dead letters that a run might end of them.
@@ -142,8 +154,8 @@ fn lost(text: &str) -> Option<String> {
     let widest = DELIMITERS
         .map(|delimiter| tried(text, candidate(delimiter)))
         .into_iter()
-        .max_by_key(|tried| tried.columns)
-        .filter(|tried| tried.columns >= SEVERAL)?;
+        .filter(|tried| tried.columns >= SEVERAL || tried.names_columns(text))
+        .max_by_key(|tried| tried.columns)?;
     Some(format!(
         "is read as one column of whole lines, though {}: where it is a table, they have to be mended",
         widest.widths()

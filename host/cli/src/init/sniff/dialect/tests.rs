@@ -196,6 +196,18 @@ fn one_column_under_a_header_of_several_is_told() {
         assert!(told.contains("21 of its first 101 records"), "{told}");
         assert!(told.contains(&format!("awk -F'{}'", delimiter.escape_default())), "{told}");
     }
+    let rows = |row: fn(u32) -> String| (0..60).map(row).collect::<String>();
+    for text in [
+        "id,t\n".to_owned() + &rows(|at| format!("{at},'a, b {at}'\n")),
+        "first name;city\n".to_owned() + &rows(|at| format!("Ada {at};Ulm;;\n")),
+    ] {
+        let told = sniff(text.as_bytes(), true).expect("text").told.join("\n");
+        assert!(told.contains("one column") && told.contains("has 2 fields"), "{told}");
+        assert!(told.contains("as 1 of its first 61 records have"), "{told}");
+    }
+    // Of most lines that are not taken apart nothing is told.
+    let text = "id,t\n".to_owned() + &rows(|at| format!("word {at}\n"));
+    assert!(sniff(text.as_bytes(), true).expect("text").told.is_empty());
 }
 
 #[test]
