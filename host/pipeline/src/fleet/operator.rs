@@ -4,6 +4,7 @@
 mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use super::error::FleetError;
 use super::follow::{keep, made, opened};
@@ -11,13 +12,13 @@ use super::log::Log;
 use super::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 use super::place::Place;
 use super::propose_error::ProposeError;
-use super::standing::{GONE_AFTER, Replica, replicas};
+use super::standing::{GONE_AFTER, Replica, Watch};
 use crate::build::{BuildError, Options, chain};
 use crate::swap::gate::{self, SwapRefused};
 use crate::threads::Runtime;
 use crate::versions::workers::{Slices, Workers};
 use clickmill_config::Pipeline;
-use clickmill_core::{Digest, Micros};
+use clickmill_core::{Digest, Micros, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library};
 
 /// Entries that are told.
@@ -28,6 +29,7 @@ pub struct Fleet {
     pipeline: Pipeline,
     place: Place,
     runtime: Runtime,
+    watch: Mutex<Watch>,
 }
 
 /// What is asked of a fleet.
@@ -117,7 +119,7 @@ impl Fleet {
         let runtime = Runtime::new().map_err(BuildError::Runtime)?;
         let fleet = pipeline.swap.fleet.as_ref().ok_or(ProposeError::NoFleet)?;
         let place = Place::open(fleet, &pipeline.name, runtime.handle())?;
-        Ok(Self { pipeline, place, runtime })
+        Ok(Self { pipeline, place, runtime, watch: Mutex::default() })
     }
 
     /// How it stands.
@@ -139,7 +141,7 @@ impl Fleet {
         let told = (first..=log.last()).filter_map(|number| {
             Some((number, log.entry(number)?.clone(), log.decision(number).cloned()))
         });
-        let replicas = replicas(&self.place)?;
+        let replicas = self.replicas()?;
         Ok(FleetStatus {
             uri: self.place.uri().to_owned(),
             entry: state.effect,
@@ -275,7 +277,20 @@ impl Fleet {
         chain::library(&mut self.pipeline, options)
     }
 
-    /// Those whose newest sign of life is not that much older than the newest of all.
+    /// The replicas, by name, once it is sure which of them are gone.
+    fn replicas(&self) -> Result<Vec<Replica>, FleetError> {
+        let (often, _) = self.often_and_patience();
+        let gone = self.pipeline.swap.fleet_interval * GONE_AFTER;
+        loop {
+            let (replicas, is_sure) = lock(&self.watch).look(&self.place, gone)?;
+            if is_sure {
+                return Ok(replicas);
+            }
+            std::thread::sleep(often);
+        }
+    }
+
+    /// Those that are not silent for so long.
     fn live(&self, replicas: &[Replica]) -> BTreeSet<String> {
         let gone = self.pipeline.swap.fleet_interval * GONE_AFTER;
         let live = replicas.iter().filter(|replica| replica.age < gone);
@@ -287,7 +302,7 @@ impl Fleet {
         if let Some(set) = log.state().set {
             return Ok((Some(set), true));
         }
-        let replicas = replicas(&self.place)?;
+        let replicas = self.replicas()?;
         let live = self.live(&replicas);
         let running: BTreeSet<Digest> = replicas
             .into_iter()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::error::FleetError;
 use super::super::log::Log;
 use super::super::objects::{Decision, Vote};
-use super::super::standing::{GONE_AFTER, Replica, replicas};
+use super::super::standing::{GONE_AFTER, Replica};
 use super::{Fleet, Outcome, Progress};
 use clickmill_core::Micros;
 
@@ -82,7 +82,7 @@ impl Fleet {
         loop {
             self.place.catch_up(log)?;
             let effect = log.state().effect;
-            let replicas = replicas(&self.place)?;
+            let replicas = self.replicas()?;
             let live = self.live(&replicas);
             let of_live = replicas.into_iter().filter(|replica| live.contains(&replica.name));
             // Who has tried in vain has it beside what runs until it has seen that.
@@ -104,7 +104,7 @@ impl Fleet {
     }
 
     /// How often it is looked, and how long it is waited: replicas see it later than who asked.
-    fn often_and_patience(&self) -> (Duration, Duration) {
+    pub(super) fn often_and_patience(&self) -> (Duration, Duration) {
         let swap = &self.pipeline.swap;
         let often = (swap.fleet_interval / 5).max(Duration::from_millis(50));
         (often, swap.fleet_deadline + swap.fleet_interval * GONE_AFTER)
