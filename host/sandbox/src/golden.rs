@@ -25,6 +25,7 @@
 //! batch.
 
 mod error;
+mod once;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::schema::{Column, TableSchema, timestamp_type};
 use clickmill_core::{Micros, file};
 pub use error::GoldenError;
+use once::EachOnce;
 
 /// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
 const MAX_FILE_BYTES: usize = 512 << 20;
@@ -182,9 +184,15 @@ impl Golden {
     ///
     /// It is no JSON of that form, or a value does not fit its column.
     pub fn parse(text: &str, file: String) -> Result<Self, GoldenError> {
-        let golden: Self = match serde_json::from_str(text) {
+        let each_once = serde_json::from_str::<EachOnce>(text);
+        let golden: Self = match each_once.and_then(|_| serde_json::from_str(text)) {
             Ok(golden) => golden,
-            Err(source) => return Err(GoldenError::Parse { file, source }),
+            Err(source) => {
+                return Err(match no_object(text) {
+                    Some(what) => GoldenError::Case { file, what },
+                    None => GoldenError::Parse { file, source },
+                });
+            }
         };
         if golden.cases.is_empty() {
             return Err(GoldenError::Case { file, what: "there are no cases".to_owned() });
@@ -319,11 +327,14 @@ impl Golden {
                 kind => json!({ "type": kind }),
             };
             column["name"] = name.as_str().into();
-            serde_json::from_value::<Column>(column).map(|column| column.arrow())
+            let column = serde_json::from_value::<Column>(column).map_err(|error| {
+                let what = format!("column `{name}` cannot be: {error}");
+                GoldenError::Case { file: self.file.clone(), what }
+            })?;
+            Ok(column.arrow())
         };
-        let fields: Result<Vec<Field>, _> = self.columns.iter().map(field).collect();
-        let parse = |source| GoldenError::Parse { file: self.file.clone(), source };
-        Ok(Schema::new(fields.map_err(parse)?))
+        let fields: Result<Vec<Field>, GoldenError> = self.columns.iter().map(field).collect();
+        Ok(Schema::new(fields?))
     }
 
     /// The secrets that a stage asks for: those of the file, and else made-up ones.
@@ -354,6 +365,17 @@ impl Golden {
         let times = column.column(0).as_primitive_opt::<TimestampMicrosecondType>();
         Ok(times.map_or(0, |times| times.value(0)).into())
     }
+}
+
+/// What is no object in the text of a file that cannot be read, and is to be one: serde takes a list for a list of its
+/// members.
+fn no_object(text: &str) -> Option<String> {
+    let golden: Json = serde_json::from_str(text).ok()?;
+    if !golden.is_object() {
+        return Some("wanted an object with `columns` and `cases`".to_owned());
+    }
+    let at = golden["cases"].as_array()?.iter().position(|case| !case.is_object())?;
+    Some(format!("case `{}` is no object, wanted one with `input` and what becomes of it", at + 1))
 }
 
 /// A column by its name, as `columns` has it.

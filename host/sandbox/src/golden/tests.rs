@@ -16,6 +16,34 @@ fn cases_that_test_nothing_are_refused() {
     let both = format!(r#"{good}, {{"input": {{}}, "rejected": "bad", "dropped": true}}"#);
     assert_eq!(told(&both).as_deref(), Some(wanted));
 }
+
+#[test]
+fn files_of_another_form_are_told_by_what_is_wanted() {
+    let told = |text: &str| {
+        let error = Golden::parse(text, "t.json".to_owned()).unwrap_err();
+        clickmill_core::causes(&error)
+    };
+    for text in ["[]", "[1]", "7", "null"] {
+        let wanted = "golden cases `t.json`: wanted an object with `columns` and `cases`";
+        assert_eq!(told(text), wanted, "{text}");
+    }
+    let case = r#"{"columns": {}, "cases": [{"input": {}, "dropped": true}, [1]]}"#;
+    assert!(told(case).contains("case `2` is no object"), "{}", told(case));
+    assert!(told("{").contains("not of the form"), "{}", told("{"));
+    for text in [
+        r#"{"columns": {"a": "STRING", "a": "BYTES"}, "cases": []}"#,
+        r#"{"columns": {"a": "STRING"}, "cases": [{"input": {"a": 1, "b": [null, 1.5], "a": "x"}}]}"#,
+        r#"{"columns": {}, "cases": [{"input": {"r": [{"a": true, "a": -1}]}}]}"#,
+    ] {
+        assert!(told(text).contains("an object has the key `a` twice at line 1"), "{}", told(text));
+    }
+    let golden = r#"{"columns": {"a": "STRNG"}, "cases": [{"input": {}, "dropped": true}]}"#;
+    let golden = Golden::parse(golden, "t.json".to_owned()).unwrap();
+    let told = golden.columns().unwrap_err().to_string();
+    let wanted = "golden cases `t.json`: column `a` cannot be: unknown variant `STRNG`, expected";
+    assert!(told.starts_with(wanted), "{told}");
+}
+
 #[test]
 fn lookups_are_rows_or_a_file_in_the_same_folder_and_no_other() {
     let parse = |lookups: &str| {
