@@ -223,8 +223,15 @@ pub mod glue {
     }
 
     fn build<P: Plugin>(config: &str, available: &[ColumnSpec]) -> Result<P, Vec<String>> {
-        let config = serde_json::from_str(config).map_err(|error| vec![error.to_string()])?;
+        let config = serde_json::from_str(config).map_err(|error| vec![without_place(&error)])?;
         P::configure(config, available)
+    }
+
+    /// What is wrong with a configuration, without its place in a text that the host has made of it, and nobody else has.
+    fn without_place(error: &serde_json::Error) -> String {
+        let told = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        told.strip_suffix(&place).unwrap_or(&told).to_owned()
     }
 
     /// A panic ends in a trap, which carries no text: the log line does.

@@ -339,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_configuration_is_told_without_its_place_in_the_text() {
+        for (config, wanted) in [
+            ("{}", "missing field `key`"),
+            (r#"{"key": 1}"#, "invalid type: integer `1`, expected a string"),
+        ] {
+            let told = configure::<Careless>(config, &[]).err();
+            assert_eq!(told, Some(vec![wanted.to_owned()]), "{config}");
+        }
+    }
+
+    #[test]
     fn a_secret_that_is_handed_on_is_a_made_up_one() {
         let row = vec![Column::int64s("number", [Some(1)])];
         let config = r#"{"key": "a key for tests only, 42"}"#;
