@@ -22,7 +22,6 @@ mod toolchain;
 mod tools;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 pub use asked::{Freshness, Install};
 pub use encode::named;
@@ -63,15 +62,16 @@ pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
     (component.is_file() && Language::of(folder).is_none()).then_some(component)
 }
 
-/// When the newest source of a plugin was changed: those that its last build was made of, and those in its
-/// `src` and `tests`. Where its component lies in their place, when that was changed.
-pub fn last_change(folder: &Path) -> Option<SystemTime> {
+/// In which state the sources of a plugin are, which is another once any of them is changed, put back or gone: those
+/// that its last build was made of, and those in its `src` and `tests`. Where its component lies in their place, in
+/// which state that is.
+pub fn state(folder: &Path) -> Option<String> {
     if let Some(component) = packed(folder) {
-        return krate::modified(&component);
+        return Some(made_of::seen(vec![component]));
     }
     match Language::of(folder) {
-        None | Some(Language::Rust) => krate::last_change(folder),
-        Some(language) => Project::at(folder, language).ok()?.last_change(),
+        None | Some(Language::Rust) => Some(krate::state(folder)),
+        Some(language) => Some(Project::at(folder, language).ok()?.state()),
     }
 }
 

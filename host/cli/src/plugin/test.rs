@@ -177,9 +177,10 @@ fn cannot_be_run(mut errors: Vec<TestError>) -> Failure {
 type FileState = (PathBuf, Option<SystemTime>, u64);
 
 /// In which state is what a test is made of: the plugin, and the files of its cases.
-fn state(plugin: &Path) -> (Option<SystemTime>, Vec<FileState>) {
+fn state(plugin: &Path) -> (Option<String>, Vec<FileState>) {
     let modified = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let of_plugin = if plugin.is_dir() { build::last_change(plugin) } else { modified(plugin) };
+    let of_file = || modified(plugin).map(|at| format!("{at:?}"));
+    let of_plugin = if plugin.is_dir() { build::state(plugin) } else { of_file() };
     let folder = if plugin.is_dir() { Some(plugin) } else { plugin.parent() };
     let entries = folder.and_then(|folder| std::fs::read_dir(folder.join("tests")).ok());
     let paths = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));

@@ -222,7 +222,7 @@ impl<W: Watched> Watcher<W> {
                     seen.is_another(&format!("{stage} {}", path.display()), state)
                 }),
                 Place::Crate { stage, folder } => {
-                    let state = format!("{:?}", build::last_change(folder));
+                    let state = build::state(folder).unwrap_or_default();
                     seen.is_another(&format!("{stage} {}", folder.display()), state)
                 }
                 Place::Lookup(LookupPlace { stage, table, path, .. }) => state_of(path)

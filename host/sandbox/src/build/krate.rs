@@ -203,18 +203,17 @@ fn workspace(folder: &Path) -> PathBuf {
     root.unwrap_or(&folder).to_owned()
 }
 
-/// When a crate's newest source was changed: those that its last build was made of, its manifest, and those in its
-/// `src` and `tests`.
-pub(super) fn last_change(folder: &Path) -> Option<SystemTime> {
-    let manifest = folder.join("Cargo.toml");
+/// In which state a crate's sources are: its manifest and those in its `src` and `tests`, and of those of others that
+/// its last build was made of when the newest was changed, since a first build tells of them.
+pub(super) fn state(folder: &Path) -> String {
+    let mut own = vec![folder.join("Cargo.toml")];
+    for below in ["src", "tests"] {
+        add_files(&folder.join(below), &mut own);
+    }
     // One that is malformed has changed all the same.
     let built = Crate::read(folder).ok().and_then(|krate| krate.sources());
-    let mut sources = built.unwrap_or_default();
-    sources.push(manifest);
-    for below in ["src", "tests"] {
-        add_files(&folder.join(below), &mut sources);
-    }
-    sources.iter().filter_map(|path| modified(path)).max()
+    let newest = built.iter().flatten().filter_map(|path| modified(path)).max();
+    format!("{}{newest:?}", made_of::seen(own))
 }
 
 fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -229,7 +228,7 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// When a file was changed.
-pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 

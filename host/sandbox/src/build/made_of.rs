@@ -25,6 +25,17 @@ pub(super) fn made_of(folder: &Path, sources: &[PathBuf]) -> Option<String> {
     Some(told)
 }
 
+/// Files by name, each with when it was changed last, and its length: what tells at once that one is another.
+pub(super) fn seen(mut files: Vec<PathBuf>) -> String {
+    files.sort();
+    files.dedup();
+    let told = |path: PathBuf| {
+        let found = fs::metadata(&path).ok().map(|meta| (meta.modified().ok(), meta.len()));
+        format!("{path:?} {found:?}\n")
+    };
+    files.into_iter().map(told).collect()
+}
+
 /// What the component was made of, as far as it is known.
 pub(super) fn kept(component: &Path) -> Option<String> {
     fs::read_to_string(beside(component)).ok()

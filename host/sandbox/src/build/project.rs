@@ -4,11 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use super::encode::{Made, named, write};
 use super::error::BuildError;
-use super::krate::modified;
 use super::language::Language;
 use super::{Install, made_of, tools};
 use clickmill_core::shell_word;
@@ -61,11 +59,11 @@ impl Project {
             && self.made_of().is_some_and(|now| made_of::kept(&component) == Some(now))
     }
 
-    /// When its newest source or golden case was changed.
-    pub(super) fn last_change(&self) -> Option<SystemTime> {
+    /// In which state its sources and golden cases are.
+    pub(super) fn state(&self) -> String {
         let tests = fs::read_dir(self.folder.join("tests"));
         let tests = tests.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-        self.sources().into_iter().chain(tests).filter_map(|path| modified(&path)).max()
+        made_of::seen(self.sources().into_iter().chain(tests).collect())
     }
 
     /// Every file that it is made of.
@@ -183,6 +181,8 @@ fn add_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(project.keep(&made, made_of.as_deref()).unwrap(), project.component());
         assert!(named(&project.component()).is_file());
         assert!(project.is_fresh());
-        let before = project.last_change();
+        let before = project.state();
         for other in [
             "README.md",
             "target/plugins/work/plugin.c",
@@ -222,15 +222,17 @@ mod tests {
             write(other, "other", 20);
             assert!(project.is_fresh(), "{other}");
         }
-        assert_eq!(project.last_change(), before);
+        assert_eq!(project.state(), before);
         // Cases are none of what it is made of, and are looked at all the same.
         write("tests/cases.json", "other", 20);
         assert!(project.is_fresh());
-        assert!(project.last_change() > before);
+        assert_ne!(project.state(), before);
+        let before = project.state();
         for later in [20, 0, -86_400] {
             for source in ["sdk/clickmill.h", "sdk/wit/plugin.wit", "plugin.c"] {
                 write(source, "another", later);
                 assert!(!project.is_fresh(), "{source}, {later}");
+                assert_ne!(project.state(), before, "{source}, {later}");
                 write(source, "as it was", later);
                 assert!(project.is_fresh(), "{source}, {later}");
             }

@@ -7,7 +7,7 @@ fn a_component_in_place_of_a_crate_is_taken_as_it_is() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("mask");
     fs::create_dir(&folder).unwrap();
-    let before = last_change(&folder);
+    let before = state(&folder);
     fs::write(folder.join("mask.wasm"), "a component").unwrap();
     for freshness in [Freshness::Sources, Freshness::Rebuild] {
         let built = build(&folder, freshness, Install::Never);
@@ -15,7 +15,7 @@ fn a_component_in_place_of_a_crate_is_taken_as_it_is() {
         assert!(!is_crate(&folder));
     }
     // A pipeline that watches it notices another one.
-    assert_ne!(last_change(&folder), before);
+    assert_ne!(state(&folder), before);
     // Where there are sources, they are what counts.
     for language in Language::ALL {
         let source = folder.join(language.file());

@@ -45,9 +45,5 @@ pub(super) fn state_of(path: &Path) -> Option<String> {
 
 /// The state of a component: of a file, or of a folder that one is built of.
 pub(super) fn state_of_component(path: &Path) -> Option<String> {
-    if path.is_dir() {
-        build::last_change(path).map(|at| format!("{at:?}"))
-    } else {
-        state_of(path)
-    }
+    if path.is_dir() { build::state(path) } else { state_of(path) }
 }
