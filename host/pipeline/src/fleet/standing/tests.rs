@@ -1,9 +1,11 @@
 use super::*;
 use clickmill_core::Micros;
 
-/// Looks of whoever watches, each at a second of theirs: signs by replica, number and the second of the store. Who is
-/// gone, and whether that is sure.
-fn looks<const N: usize>(looks: [(u64, &[(&str, u64, i64)]); N]) -> [(String, bool); N] {
+/// A sign of a replica: its number, and the second of the store.
+type Signs<'a> = &'a [(&'a str, u64, i64)];
+
+/// Looks of whoever watches, each at a second of theirs. Who is gone, and whether that is sure.
+fn looks<const N: usize>(looks: [(u64, Signs<'_>); N]) -> [(String, bool); N] {
     let (began, gone) = (Instant::now(), Duration::from_secs(15));
     let mut watch = Watch::default();
     looks.map(|(secs, signs)| {
