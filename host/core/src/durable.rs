@@ -171,6 +171,20 @@ impl Drop for Part {
     }
 }
 
+/// Opens a file that is to be locked, and makes it where it is not there. Nothing is made where a link leads that has
+/// its name.
+pub fn to_lock(path: &Path) -> io::Result<File> {
+    folders(parent(path))?;
+    let mut options = private::table_options();
+    options.write(true).create(true).truncate(false).custom_flags(file::NO_LINK);
+    options.open(path).map_err(|error| {
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            return io::Error::other(format!("`{}` is a link, wanted a file", path.display()));
+        }
+        error
+    })
+}
+
 /// Moves a file to a name that is not taken yet; where it is, the error is
 /// [`io::ErrorKind::AlreadyExists`] and the file stays.
 pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
@@ -217,7 +231,8 @@ pub fn part_in(folder: &Path) -> PathBuf {
     folder.join(unique()).with_extension(PART)
 }
 
-fn part_of(path: &Path) -> PathBuf {
+/// The same, beside a file.
+pub(crate) fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(OsString::from(format!(".{}.{PART}", unique())));
     PathBuf::from(name)

@@ -10,6 +10,8 @@ use rustix::fs::OFlags;
 
 /// With these a pipe is opened at once, or not at all.
 pub(super) const AT_ONCE: i32 = OFlags::NONBLOCK.bits() as i32;
+/// With these a link is not followed either.
+pub(super) const NO_LINK: i32 = AT_ONCE | OFlags::NOFOLLOW.bits() as i32;
 
 /// The most that a file may have that is read as a text: whoever may write it may write anything.
 const MAX_TEXT_BYTES: usize = 16 << 20;

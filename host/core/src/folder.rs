@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -112,26 +112,37 @@ impl Folder {
         Error::NotFound { path, source: io::Error::from(ErrorKind::NotFound).into() }
     }
 
-    /// Where the next file is made. What killed processes left there is removed first.
-    fn part(&self) -> PathBuf {
-        let staging = self.path.join(STAGING);
-        self.swept.get_or_init(|| {
-            if private::link_of_another(&self.path, &staging).is_none() {
-                durable::sweep(&staging);
-            }
-        });
-        durable::part_in(&staging)
-    }
-
     fn on_disk(&self, location: &Path) -> PathBuf {
         self.path.join(location.as_ref())
     }
 
-    /// Refuses to write behind another user's link.
-    async fn check_write(&self, location: &Path) -> Result<()> {
+    /// The way of all that is written here: where it goes, and where it is made before. None leads over another
+    /// user's link. What killed processes left where files are made is removed first.
+    async fn way(&self, location: &Path) -> Result<Way> {
+        let (folder, to) = (self.path.clone(), self.on_disk(location));
+        let is_first = self.swept.set(()).is_ok();
+        let way = on_thread(move || {
+            private::check_way(&folder, &to)?;
+            let staging = folder.join(STAGING);
+            if private::link_of_another(&folder, &staging).is_some() {
+                return Ok(Way { part: durable::part_of(&to), to });
+            }
+            if is_first {
+                durable::sweep(&staging);
+            }
+            Ok(Way { part: durable::part_in(&staging), to })
+        });
+        way.await.map_err(|error| failed(location, error))
+    }
+
+    /// What is copied or moved from, which another user's link does not choose either.
+    async fn source(&self, location: &Path) -> Result<PathBuf> {
         let (folder, path) = (self.path.clone(), self.on_disk(location));
-        let checked = on_thread(move || private::check_way(&folder, &path)).await;
-        checked.map_err(|error| failed(location, error))
+        let checked = on_thread(move || {
+            private::check_way(&folder, &path)?;
+            file::check(&path).map(|()| path)
+        });
+        checked.await.map_err(|error| failed(location, error))
     }
 
     /// What reads an object. A pipe in its place would be waited for.
@@ -143,6 +154,12 @@ impl Folder {
     }
 }
 
+/// Where a file goes, and where it is made before.
+struct Way {
+    part: PathBuf,
+    to: PathBuf,
+}
+
 impl fmt::Display for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())
@@ -150,7 +167,9 @@ impl fmt::Display for Folder {
 }
 
 /// Waits for the disk where that may be waited for.
-async fn on_thread(what: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+async fn on_thread<T: Send + 'static>(
+    what: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let done = tokio::task::spawn_blocking(what).await;
     done.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -188,8 +207,7 @@ impl ObjectStore for Folder {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.check_write(location).await?;
-        let (part, to) = (self.part(), self.on_disk(location));
+        let Way { part, to } = self.way(location).await?;
         let bytes = Bytes::from(payload);
         let put = match options.mode {
             PutMode::Overwrite => on_thread(move || durable::write_by(part, &to, &bytes)).await,
@@ -268,9 +286,8 @@ impl ObjectStore for Folder {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.check_write(to).await?;
-        let (source, target) = (self.on_disk(from), self.on_disk(to));
-        let part = self.part();
+        let Way { part, to: target } = self.way(to).await?;
+        let source = self.source(from).await?;
         let copied = match options.mode {
             CopyMode::Create => {
                 on_thread(move || {
@@ -279,9 +296,12 @@ impl ObjectStore for Folder {
                 .await
             }
             CopyMode::Overwrite => {
+                let folder = self.path.clone();
                 on_thread(move || {
-                    file::check(&source)?;
-                    durable::write_by(part, &target, &fs::read(&source)?)
+                    private::check_read(&folder, &source)?;
+                    let mut bytes = Vec::new();
+                    file::open(&source)?.read_to_end(&mut bytes)?;
+                    durable::write_by(part, &target, &bytes)
                 })
                 .await
             }
@@ -290,8 +310,8 @@ impl ObjectStore for Folder {
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.check_write(to).await?;
-        let (source, target) = (self.on_disk(from), self.on_disk(to));
+        let Way { to: target, .. } = self.way(to).await?;
+        let source = self.source(from).await?;
         let moved = match options.target_mode {
             RenameTargetMode::Create => on_thread(move || durable::publish(&source, &target)).await,
             RenameTargetMode::Overwrite => {

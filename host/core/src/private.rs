@@ -7,9 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
-use super::file::AT_ONCE;
+use super::file::{AT_ONCE, NO_LINK};
 
 /// The environment variable that lets others read the tables that are made on a disk: an octal number, as
 /// of `umask`. `027` lets the group read them. Whatever it says, nobody else may write.
@@ -97,13 +95,30 @@ pub fn may_write(others: u32, metadata: &Metadata) -> bool {
 }
 
 /// The link over which a path below a folder leads that is another user's, neither ours nor root's: whoever may write
-/// to the folder may have put it there, so that we read or remove what it leads to.
+/// to the folder may have put it there, so that we read or remove what it leads to. The folder itself may be such a
+/// link too, or lie behind one.
 #[must_use]
 pub fn link_of_another(folder: &Path, path: &Path) -> Option<PathBuf> {
-    let is_of_another =
-        |above: &&Path| fs::symlink_metadata(above).is_ok_and(|found| is_link_of_another(&found));
     let mut below = path.ancestors().take_while(|above| *above != folder);
-    below.find(is_of_another).map(Path::to_owned)
+    let below = below.find(|above| leads_for_another(above)).map(Path::to_owned);
+    below.or_else(|| link_to(folder))
+}
+
+/// The link of another user by which a folder itself is reached, and which lies where others may write. Elsewhere it
+/// was not put there for us to find.
+fn link_to(folder: &Path) -> Option<PathBuf> {
+    let is_open = |link: &&Path| {
+        let above = link.parent().map(fs::metadata);
+        let Some(Ok(above)) = above else { return false };
+        is_anothers(&above) || above.mode() & USER_WRITES != 0
+    };
+    let whole = std::path::absolute(folder).ok()?;
+    let mut links = whole.ancestors().filter(|above| leads_for_another(above));
+    links.find(is_open).map(Path::to_owned)
+}
+
+fn leads_for_another(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| is_link_of_another(&found))
 }
 
 /// Refuses to write or remove what lies behind another user's link: `path` is a name below `folder`, and what it
@@ -143,7 +158,7 @@ pub fn writing(folder: &Path, path: &Path) -> io::Result<OpenOptions> {
     options.write(true);
     // Our own may lead elsewhere.
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        options.custom_flags(AT_ONCE | OFlags::NOFOLLOW.bits() as i32);
+        options.custom_flags(NO_LINK);
     }
     Ok(options)
 }
@@ -156,7 +171,11 @@ fn of_another(link: &Path) -> io::Error {
 /// Whether this is a link of another user, neither ours nor root's.
 #[must_use]
 pub fn is_link_of_another(found: &Metadata) -> bool {
-    found.is_symlink() && ![0, rustix::process::geteuid().as_raw()].contains(&found.uid())
+    found.is_symlink() && is_anothers(found)
+}
+
+fn is_anothers(found: &Metadata) -> bool {
+    ![0, rustix::process::geteuid().as_raw()].contains(&found.uid())
 }
 
 /// Why what is in a folder may be somebody else's.
@@ -280,5 +299,37 @@ mod tests {
         let etc = ours(Path::new("/etc"));
         let is_root = rustix::process::geteuid().is_root();
         assert_eq!(etc.is_ok(), is_root, "{etc:?}");
+    }
+
+    #[test]
+    fn a_folder_that_another_user_leads_to_elsewhere_is_not_written_to() {
+        use std::os::unix::fs::{chown, lchown, symlink};
+        let scratch = tempfile::tempdir().unwrap();
+        let [shared, victim] = ["shared", "victim"].map(|name| scratch.path().join(name));
+        for folder in [&shared, &victim] {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::create_dir(victim.join("deep")).unwrap();
+        let top = shared.join("top");
+        symlink(&victim, &top).unwrap();
+        // Others' links are made by root alone.
+        if lchown(&top, Some(12_345), None).is_err() {
+            return;
+        }
+        let modes =
+            [(0, 0o755, true), (0, 0o777, false), (0, 0o1777, false), (12_345, 0o755, false)];
+        for (owner, mode, passes) in modes {
+            chown(&shared, Some(owner), None).unwrap();
+            fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+            for folder in [top.clone(), top.join("deep")] {
+                let file = folder.join("file");
+                let case = format!("{owner} {mode:o} {}", file.display());
+                assert_eq!(check_way(&folder, &file).is_ok(), passes, "{case}");
+                assert_eq!(writing(&folder, &file).is_ok(), passes, "{case}");
+            }
+        }
+        // One's own leads where one wants.
+        lchown(&top, Some(rustix::process::geteuid().as_raw()), None).unwrap();
+        check_way(&top, &top.join("file")).unwrap();
     }
 }

@@ -106,7 +106,15 @@ async fn nothing_of_ours_is_read_or_removed_behind_a_link_of_another_user() {
     for error in refused.map(|error| error.to_string()) {
         assert!(error.contains("is a link of another user"), "{error}");
     }
+    // Nor is it made there before, where the files of others come and go unseen.
+    let touched = || std::fs::metadata(&others).expect("there").modified().expect("a time");
+    let before = touched();
     store.put(&Path::from("own"), "bytes".into()).await.expect("put");
+    assert_eq!(touched(), before);
+    for moved in [store.rename(&file, &own).await, store.copy(&file, &own).await] {
+        let error = moved.expect_err("it is not taken from there").to_string();
+        assert!(error.contains("is a link of another user"), "{error}");
+    }
     assert!(others.join("file").exists() && others.join("half.part").exists());
     // What is theirs is read.
     lchown(others.join("file"), Some(12_345), None).expect("root may");
@@ -117,6 +125,36 @@ async fn nothing_of_ours_is_read_or_removed_behind_a_link_of_another_user() {
     store.delete(&file).await.expect("removed");
     store.put(&Path::from("own"), "bytes".into()).await.expect("put");
     assert!(!others.join("file").exists() && !others.join("half.part").exists());
+}
+
+#[tokio::test]
+async fn a_store_whose_folder_is_a_link_of_another_user_is_not_written_to() {
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+    let scratch = tempfile::tempdir().expect("a folder");
+    let [shared, others] = ["shared", "others"].map(|name| scratch.path().join(name));
+    for folder in [&shared, &others] {
+        std::fs::create_dir(folder).expect("made");
+    }
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).expect("set");
+    std::fs::write(others.join("file"), "bytes").expect("written");
+    let link = shared.join("_state");
+    symlink(&others, &link).expect("a link");
+    // Others' links are made by root alone.
+    if lchown(&link, Some(12_345), None).is_err() {
+        return;
+    }
+    let (store, _) = open(link.to_str().expect("text")).expect("a store");
+    let (file, new) = (Path::from("file"), Path::from("deep/new"));
+    let refused = [
+        store.get(&file).await.map(drop).expect_err("it is not read"),
+        store.delete(&file).await.expect_err("it is not removed"),
+        store.put(&new, "bytes".into()).await.map(drop).expect_err("it is not written"),
+    ];
+    for error in refused.map(|error| error.to_string()) {
+        assert!(error.contains("_state` is a link of another user"), "{error}");
+    }
+    let left = std::fs::read_dir(&others).expect("there").count();
+    assert_eq!((left, others.join("file").exists()), (1, true));
 }
 
 #[test]
