@@ -8,6 +8,7 @@ use crate::rules::{Rules, rules};
 use crate::shape::Column;
 use crate::toml::{comment, inline, key, quoted};
 use crate::{About, Proposal, Shape, UNKNOWN};
+use clickmill_core::terminal::shown;
 use schema::schema;
 
 /// Rows that may be made of a record where nothing is said, and at most.
@@ -200,7 +201,7 @@ fn pipeline(
 
 /// A line of a comment without what a terminal would take amiss; rules are quoted already.
 fn comment_or_rule(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).collect()
+    shown(line).chars().filter(|c| !c.is_control()).collect()
 }
 
 fn stage<'a>(
@@ -332,7 +333,10 @@ fn seen(column: &Column<'_>) -> String {
 fn readme(shape: &Shape<'_>, about: &About, personal: &[String], run: &str) -> String {
     let mut text = format!(
         "# {}\n\nA pipeline that `clickmill init` made of {}, of which it looked at {} records. `pipeline.toml` says what it does and why, line by line; `{}.json` has the columns of its table.\n\n```\n",
-        about.name, about.origin, shape.records, about.table,
+        about.name,
+        comment(&about.origin),
+        shape.records,
+        about.table,
     );
     text.push_str("export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)\n");
     text.push_str(&format!(
@@ -345,7 +349,7 @@ fn readme(shape: &Shape<'_>, about: &About, personal: &[String], run: &str) -> S
         personal.iter().for_each(|line| text.push_str(&format!("- {line}\n")));
         text.push_str("\nNobody but you can say whether these are all. With `keep` in place of a treatment, and without the `policyTags` in the schema, a column stays as it is.\n");
     }
-    text
+    shown(&text).into_owned()
 }
 
 /// A file in the making.

@@ -7,7 +7,11 @@ fn proposed(records: &Records) -> Result<Vec<(String, String)>, String> {
 }
 
 fn proposal(records: &Records) -> Result<Proposal, String> {
-    let about = About {
+    propose(records, &about())
+}
+
+fn about() -> About {
+    About {
         name: "made".to_owned(),
         dataset: "data".to_owned(),
         table: "made".to_owned(),
@@ -22,8 +26,7 @@ fn proposal(records: &Records) -> Result<Proposal, String> {
         pipeline: "'my made/pipeline.toml'".to_owned(),
         before_run: String::new(),
         largest: 100,
-    };
-    propose(records, &about)
+    }
 }
 
 fn json(texts: &[&str]) -> Records {
@@ -387,4 +390,28 @@ fn messages_that_are_too_deep_are_told() {
     assert!(told(&[nested(64), nested(1)]).is_empty());
     let told = told(&[nested(64), nested(65), nested(2)]);
     assert!(told[0].starts_with("1 record is nested more than 64 deep"), "{told:?}");
+}
+
+#[test]
+fn no_file_has_a_character_that_is_not_seen() {
+    let odd = "a\u{1b}[2J\u{202e}'b\\\u{e0041}\u{9b}";
+    let about = About {
+        origin: format!("`{odd}.csv`"),
+        pipeline: clickmill_core::shell_word(&format!("{odd}/pipeline.toml")),
+        plugins: odd.to_owned(),
+        source: vec![format!("uri = {}", quoted(odd))],
+        ..about()
+    };
+    let record = serde_json::json!({ odd: "x", "mail": "a@example.org", odd.to_owned() + "c": 1 });
+    let files = propose(&json(&[&record.to_string()]), &about).unwrap().files;
+    for (name, text) in &files {
+        let unseen = |c: char| c != '\n' && clickmill_core::terminal::is_unseen(c);
+        assert!(!text.contains(unseen), "{name}: {text:?}");
+    }
+    let readme = &files.iter().find(|(name, _)| name == "README.md").unwrap().1;
+    let command = readme.lines().find(|line| line.starts_with("clickmill validate ")).unwrap();
+    assert_eq!(
+        command,
+        r"clickmill validate $'a\U0000001B[2J\U0000202E\'b\\\U000E0041\U0000009B/pipeline.toml'"
+    );
 }

@@ -1,4 +1,6 @@
-//! Values as TOML spells them.
+//! Values as TOML spells them, so that each character of theirs is seen.
+
+use clickmill_core::terminal::{is_unseen, shown};
 
 /// A text. What would be filled in from the environment is not.
 pub fn quoted(text: &str) -> String {
@@ -9,12 +11,20 @@ pub fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if is_unseen(c) => quoted.push_str(&escaped(c)),
             c => quoted.push(c),
         }
     }
     quoted.push('"');
     quoted.replace("${", "$${")
+}
+
+/// A character by its number, as TOML and shells know it.
+fn escaped(c: char) -> String {
+    match u32::from(c) {
+        number @ ..=0xffff => format!("\\u{number:04X}"),
+        number => format!("\\U{number:08X}"),
+    }
 }
 
 /// A list on one line.
@@ -35,5 +45,20 @@ pub(crate) fn key(text: &str) -> String {
 /// What may stand in a comment: one line, and nothing that a terminal or TOML takes amiss.
 pub(crate) fn comment(text: &str) -> String {
     const MAX_CHARS: usize = 300;
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
+    // What is shown may have line feeds and tabs.
+    let shown = shown(text);
+    shown.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_spelled_out_and_stays_what_it_is() {
+        let name = "a\u{1b}[2J\u{202e}\u{e0041}\u{9b}b\nc";
+        assert_eq!(quoted(name), r#""a\u001B[2J\u202E\U000E0041\u009Bb\nc""#);
+        assert_eq!(key("a\u{202e}"), r#""a\u202E""#);
+        assert_eq!(comment("a\u{1b}[2J\u{202e}\tb\nc"), r"a\u001b[2J\u202e b c");
+    }
 }

@@ -6,6 +6,7 @@ use crate::personal::Treatment;
 use crate::shape::Column;
 use crate::toml::comment;
 use crate::{About, Shape, UNKNOWN};
+use clickmill_core::terminal::shown;
 
 /// The schema of the table. `unknown` says why nothing of what no column takes may be in it, if so.
 pub(super) fn schema(shape: &Shape<'_>, about: &About, unknown: Option<&str>) -> String {
@@ -27,7 +28,7 @@ pub(super) fn schema(shape: &Shape<'_>, about: &About, unknown: Option<&str>) ->
         format!("  {{\"name\": \"{name}\", \"type\": \"{kind}\", \"mode\": \"{mode}\", \"description\": {}}}", json!(what))
     });
     let all: Vec<String> = columns.chain([unknown]).chain(filled_in).collect();
-    format!("[\n{}\n]\n", all.join(",\n"))
+    shown(&format!("[\n{}\n]\n", all.join(",\n"))).into_owned()
 }
 
 /// The policy tags of a column that is masked, behind what else its schema says.
