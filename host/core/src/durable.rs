@@ -37,8 +37,9 @@ pub fn folders(path: &Path) -> io::Result<()> {
     make(path, private::create_table_dir)
 }
 
-/// The same, for the user alone; those above it may be for others too.
+/// The same, for the user alone; those above it may be for others too. Another user's link leads to none of them.
 pub fn private_folder(path: &Path) -> io::Result<()> {
+    private::check_folder(path)?;
     make(path, private::create_dir)
 }
 
@@ -259,6 +260,8 @@ fn parent(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -371,5 +374,24 @@ mod tests {
             });
             assert_eq!(begun.is_none(), is_swept);
         }
+    }
+
+    #[test]
+    fn no_folder_is_made_for_the_user_where_a_link_of_another_leads() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let [shared, victim] = ["shared", "victim"].map(|name| scratch.path().join(name));
+        for folder in [&shared, &victim] {
+            fs::create_dir(folder).expect("made");
+        }
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).expect("set");
+        let link = shared.join("data");
+        std::os::unix::fs::symlink(&victim, &link).expect("a link");
+        // Others' links are made by root alone.
+        if std::os::unix::fs::lchown(&link, Some(12_345), None).is_err() {
+            return;
+        }
+        let error = private_folder(&link.join("audit")).expect_err("it is another's");
+        assert!(error.to_string().ends_with("data` is a link of another user"), "{error}");
+        assert_eq!(names(&victim), [""; 0]);
     }
 }

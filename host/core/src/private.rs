@@ -132,6 +132,11 @@ pub fn check_way(folder: &Path, path: &Path) -> io::Result<()> {
     link.map_or(Ok(()), |link| Err(of_another(&link)))
 }
 
+/// Refuses a folder that another user's link leads to from where others may write.
+pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
+    link_to(folder).map_or(Ok(()), |link| Err(of_another(&link)))
+}
+
 /// Whether a file below a folder may be read: another user's link leads to what is theirs, and to nothing that only we
 /// may read.
 ///
@@ -326,6 +331,7 @@ mod tests {
                 let case = format!("{owner} {mode:o} {}", file.display());
                 assert_eq!(check_way(&folder, &file).is_ok(), passes, "{case}");
                 assert_eq!(writing(&folder, &file).is_ok(), passes, "{case}");
+                assert_eq!(check_folder(&file).is_ok(), passes, "{case}");
             }
         }
         // One's own leads where one wants.
