@@ -16,7 +16,7 @@ use axum::response::Response;
 
 use super::server::{Ends, Known};
 use super::tokens::{Role, Tokens};
-use super::{AdminError, answer_error};
+use super::{AdminError, answer_error, busy};
 use clickmill_config as config;
 use clickmill_core::lock;
 
@@ -200,8 +200,9 @@ impl RouteGate {
             Ok(role) => {
                 let caller = role.map(|role| Caller { peer: ends.peer, role });
                 if let Some(caller) = caller {
-                    if let Some(known) = request.extensions().get::<Known>() {
-                        known.set();
+                    let known = request.extensions().get::<Known>();
+                    if !known.is_none_or(|known| known.set(caller.role)) {
+                        return busy().await;
                     }
                     request.extensions_mut().insert(caller);
                 }

@@ -4,8 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,10 +28,14 @@ use tokio::task::AbortHandle;
 use tokio::time::{Sleep, sleep};
 
 use super::answer_error;
+use super::tokens::Role;
+use clickmill_core::lock;
 
 /// Connections at once that are answered whatever they ask for. One by which no token was shown yet gives way
 /// to the next caller where there is no other room: strangers keep nobody out.
 const MAX_CONNECTIONS: usize = 64;
+/// One part in so many of them is not for readers: they keep no operator out, who is a stranger at first.
+const NOT_FOR_READERS: usize = 4;
 /// Connections beside them, for who asks whether the process lives and works: whatever other callers hold, it
 /// is not to be started anew for that. More wait with the system, which holds them at no cost of the process.
 const MAX_SPARE: usize = 16;
@@ -64,30 +67,63 @@ pub(super) struct Ends {
 }
 
 /// Whether whoever has connected is known: by a token, once they have shown one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Known(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub(super) struct Known(Arc<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    /// Places among the readers.
+    readers: Arc<Semaphore>,
+    by: Mutex<By>,
+}
+
+/// Whose token was shown.
+#[derive(Debug)]
+enum By {
+    Nobody,
+    Reader { _place: OwnedSemaphorePermit },
+    Operator,
+}
 
 impl Known {
-    /// From now on they are.
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// From now on they are; not where they are a reader, and there are as many as there may be.
+    pub(super) fn set(&self, role: Role) -> bool {
+        let by = &mut *lock(&self.0.by);
+        if role == Role::Operator {
+            *by = By::Operator;
+        } else if matches!(by, By::Nobody) {
+            let Ok(place) = self.0.readers.clone().try_acquire_owned() else { return false };
+            *by = By::Reader { _place: place };
+        }
+        true
     }
+}
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl Shown {
+    fn is_stranger(&self) -> bool {
+        matches!(*lock(&self.by), By::Nobody)
     }
 }
 
 /// Places for connections, and who has them.
 struct Places {
     free: Arc<Semaphore>,
+    /// The part of them that readers may have.
+    readers: Arc<Semaphore>,
     /// The oldest first.
-    taken: Vec<(Known, AbortHandle)>,
+    taken: Vec<(Weak<Shown>, AbortHandle)>,
 }
 
 impl Places {
     fn new(places: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(places)), taken: Vec::new() }
+        let readers = (places - places.div_ceil(NOT_FOR_READERS)).max(1);
+        let of = |places| Arc::new(Semaphore::new(places));
+        Self { free: of(places), readers: of(readers), taken: Vec::new() }
+    }
+
+    /// Somebody who has shown nothing yet.
+    fn stranger(&self) -> Known {
+        Known(Arc::new(Shown { readers: self.readers.clone(), by: Mutex::new(By::Nobody) }))
     }
 
     /// A place, where one is free or a stranger has one.
@@ -96,7 +132,8 @@ impl Places {
         if let Ok(place) = self.free.clone().try_acquire_owned() {
             return Some(place);
         }
-        let stranger = self.taken.iter().position(|(known, _)| !known.get())?;
+        let is_stranger = |shown: &Weak<Shown>| shown.upgrade().is_none_or(|by| by.is_stranger());
+        let stranger = self.taken.iter().position(|(shown, _)| is_stranger(shown))?;
         self.taken.remove(stranger).1.abort();
         // It is never closed. The stranger leaves at once, or somebody else does.
         self.free.clone().acquire_owned().await.ok()
@@ -136,11 +173,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) 
                 place = spare_places.clone().acquire_owned() => (place, true),
             },
         };
-        let known = Known::default();
-        let as_known = known.clone();
+        let known = places.stranger();
+        let shown = Arc::downgrade(&known.0);
         let router = if is_spare { spare.clone() } else { router.clone() };
         let served = tokio::spawn(async move {
-            let served = connection(stream, peer, router, as_known, !is_spare);
+            let served = connection(stream, peer, router, known, !is_spare);
             let ended = if is_spare {
                 tokio::time::timeout(SPARE, served).await.unwrap_or(Ok(()))
             } else {
@@ -152,7 +189,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) 
             drop(place);
         });
         if !is_spare {
-            places.taken.push((known, served.abort_handle()));
+            places.taken.push((shown, served.abort_handle()));
         }
     }
 }
@@ -293,6 +330,58 @@ mod tests {
         let files = [None, Some(1024), Some(256), Some(64), Some(8)];
         let places = files.map(most);
         assert_eq!(places, [(64, 16), (64, 16), (64, 16), (16, 4), (2, 1)]);
+    }
+
+    /// Takes a place for somebody who shows a token.
+    async fn come(places: &mut Places, role: Role) -> Option<bool> {
+        let place = places.take().await?;
+        let known = places.stranger();
+        let (shown, is_let_in) = (Arc::downgrade(&known.0), known.set(role));
+        let served = tokio::spawn(async move {
+            let _held = (place, known);
+            std::future::pending::<()>().await;
+        });
+        places.taken.push((shown, served.abort_handle()));
+        Some(is_let_in)
+    }
+
+    #[tokio::test]
+    async fn readers_keep_no_operator_out_and_those_who_are_known_stay() {
+        let mut places = Places::new(8);
+        let mut readers = Vec::new();
+        for _ in 0..20 {
+            readers.push(come(&mut places, Role::Reader).await.expect("a place"));
+        }
+        // Those who come too late are strangers, and give way.
+        assert_eq!(readers.iter().filter(|let_in| **let_in).count(), 6);
+        assert!(readers[..6].iter().all(|let_in| *let_in));
+        assert_eq!(come(&mut places, Role::Operator).await, Some(true));
+        assert_eq!(come(&mut places, Role::Browser).await, Some(false));
+        assert_eq!(come(&mut places, Role::Operator).await, Some(true));
+        // All are known now.
+        assert!(places.take().await.is_none());
+        // Whoever leaves makes room.
+        places.taken[0].1.abort();
+        assert_eq!(come_after_one_has_left(&mut places).await, Some(true));
+    }
+
+    async fn come_after_one_has_left(places: &mut Places) -> Option<bool> {
+        while !places.taken[0].1.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        come(places, Role::Reader).await
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_turns_out_an_operator_leaves_the_place_of_a_reader() {
+        let places = Places::new(2);
+        let [one, other] = [places.stranger(), places.stranger()];
+        assert!(one.set(Role::Reader) && one.set(Role::Reader));
+        assert!(!other.set(Role::Reader));
+        assert!(one.set(Role::Operator));
+        assert!(other.set(Role::Browser));
+        drop(other);
+        assert!(places.stranger().set(Role::Reader));
     }
 
     #[tokio::test]

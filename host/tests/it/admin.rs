@@ -253,6 +253,36 @@ fn strangers_who_keep_their_connections_keep_nobody_out() {
 }
 
 #[test]
+fn readers_who_keep_their_connections_keep_no_operator_out() {
+    let scratch = Scratch::new();
+    scratch.write("token", "a token of more than sixteen bytes\n");
+    scratch.write("readers", "a token of those who look on\n");
+    let tokens = ["--set", "admin.token_file=token", "--set", "admin.reader_token_file=readers"];
+    let live = Live::start(&scratch, &clicks(), &tokens);
+    live.wait_for_rows(1, 1);
+    let look = b"GET /v1/plugins HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer a token of those who look on\r\n\r\n";
+    let mut readers: Vec<BufReader<TcpStream>> = Vec::new();
+    for _ in 0..70 {
+        let mut reader = BufReader::new(connect(&live));
+        reader.get_mut().write_all(look).unwrap();
+        // One beyond those that there may be is told so, and may have to give way before.
+        let _ = next(&mut reader);
+        readers.push(reader);
+    }
+    for _ in 0..3 {
+        let history = ["plugin", "history", "--admin", &live.admin, "--token-file", "token"];
+        scratch.done(&history);
+        for reader in &mut readers {
+            let _ = reader.get_mut().write_all(look);
+        }
+    }
+    // Those who came first are answered all the same.
+    assert_eq!(next(&mut readers[0]).expect("an answer").0, 200);
+    drop(readers);
+    live.end();
+}
+
+#[test]
 fn what_a_process_has_said_of_itself_is_gone_before_its_port_is_free() {
     let scratch = Scratch::new();
     let mut live = Live::start(&scratch, &clicks(), &[]);
