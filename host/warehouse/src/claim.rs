@@ -28,8 +28,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use object_store::path::Path as Name;
+
 use super::{STAGING, Warehouse, WarehouseError};
-use clickmill_core::{durable, private};
+use clickmill_core::durable;
 
 /// A claim. It is given back when it is dropped, and when the process ends in whatever way.
 #[derive(Debug)]
@@ -54,11 +56,7 @@ struct Held {
 impl Held {
     /// `None` while another holds it.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
-        if let Some(folder) = path.parent() {
-            durable::folders(folder)?;
-        }
-        let mut options = private::table_options();
-        let file = options.write(true).create(true).truncate(false).open(&path)?;
+        let file = durable::to_lock(&path)?;
         Self::lock(path, file)
     }
 
@@ -106,8 +104,10 @@ impl Warehouse {
     /// Claims what one process at a time may do, such as the load of this id. `None` while another has
     /// the claim. In Cloud Storage everybody is given one.
     pub fn claim(&self, id: &str) -> Result<Option<Claim>, WarehouseError> {
-        let Some(path) = self.claim_file(id) else { return Ok(Some(Claim::unlocked())) };
-        let held = self.check_way(&path).and_then(|()| Held::take(path.clone()));
+        let (Some(disk), Some(path)) = (&self.disk, self.claim_file(id)) else {
+            return Ok(Some(Claim::unlocked()));
+        };
+        let held = disk.check_way(path.clone()).and_then(Held::take);
         let held = held.map_err(|source| {
             self.disk_failed(format!("lock `{}` to keep other runs off", path.display()), source)
         })?;
@@ -116,7 +116,7 @@ impl Warehouse {
 
     /// The file of a claim, on a disk.
     pub(super) fn claim_file(&self, id: &str) -> Option<PathBuf> {
-        self.disk.as_ref().map(|folder| folder.join(STAGING).join(format!("{id}.lock")))
+        self.on_disk(&Name::from(STAGING)).map(|folder| folder.join(format!("{id}.lock")))
     }
 }
 

@@ -14,6 +14,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
+use super::disk::MAX_SMALL_BYTES;
 use super::load::date;
 use super::{STAGING, Warehouse, WarehouseError};
 
@@ -90,6 +91,8 @@ impl Warehouse {
     async fn remembered(&self, path: &Path) -> Result<Option<Seen>, WarehouseError> {
         let failed = |source| self.failed(format!("read `{path}`"), source);
         let bytes = match self.store.get(path).await {
+            // Nor is one read that is as large as only somebody else makes it.
+            Ok(got) if got.meta.size > MAX_SMALL_BYTES => return Ok(None),
             Ok(got) => got.bytes().await.map_err(failed)?,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(failed(source)),
@@ -165,5 +168,7 @@ mod tests {
             let seen = open().remembered(&Path::from(SEEN)).await.unwrap();
             assert_eq!(seen, Some(Seen { at: day(5), doubted: None }));
         }
+        std::fs::File::create(&file).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(open().remembered(&Path::from(SEEN)).await.unwrap(), None);
     }
 }

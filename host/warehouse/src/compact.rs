@@ -17,13 +17,13 @@
 //! one that replaces it, or both.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
 use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
 
@@ -33,9 +33,10 @@ use super::log::widened;
 use super::plan::{Merge, Settled, plan};
 use super::reading::replaced;
 use super::repeats::Repeats;
+use super::stored::MAX_PAGE_BYTES;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::{causes, durable, file};
+use clickmill_core::causes;
 
 /// How long files stay that were replaced: readers that have listed them find them.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -205,18 +206,13 @@ impl Warehouse {
     ) -> Result<(), WarehouseError> {
         let (from, to) = (&file.location, replaced(&file.location));
         let what = || format!("move `{from}`, which is replaced");
-        let (Some(from_path), Some(to_path)) = (self.on_disk(from), self.on_disk(&to)) else {
+        let Some(disk) = &self.disk else {
             return match self.store.rename(from, &to).await {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
                 Err(source) => Err(self.failed(what(), source)),
             };
         };
-        // Nothing rests on this: after a loss of power the file is moved again.
-        let moved = file::open(&from_path)
-            .and_then(|file| file.set_modified(now))
-            .and_then(|()| to_path.parent().map_or(Ok(()), durable::folders))
-            .and_then(|()| fs::rename(&from_path, &to_path));
-        match moved {
+        match disk.retire(from, &to, now) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             moved => moved.map_err(|source| self.disk_failed(what(), source)),
         }
@@ -247,9 +243,9 @@ impl Warehouse {
         let Some((staged, rows)) = merged else { return Ok(None) };
         runtime.block_on(staged.publish_once(&merge.to))?;
         let newest = merge.from.iter().map(|file| file.last_modified).max();
-        if let (Some(path), Some(newest)) = (self.on_disk(&merge.to), newest) {
-            // How old its rows are: nothing but the time of a look back rests on it.
-            let _ = File::open(path).and_then(|file| file.set_modified(newest.into()));
+        if let (Some(disk), Some(newest)) = (&self.disk, newest) {
+            // How old its rows are.
+            disk.date_back(&merge.to, newest.into());
         }
         for file in &merge.from {
             if !goes_on() {
@@ -325,8 +321,9 @@ impl Warehouse {
         let mut rows = 0;
         for file in &merge.from {
             let failed = |source| self.unread(&file.location, source);
-            let reader = runtime.block_on(self.reader(&file.location))?;
-            for batch in reader.build().map_err(failed)? {
+            let all = |_: &_| ProjectionMask::all();
+            let reader = self.reader_within(&file.location, MAX_PAGE_BYTES, all);
+            for batch in runtime.block_on(reader)?.build().map_err(failed)? {
                 if !goes_on() {
                     return Ok(None);
                 }

@@ -44,11 +44,11 @@ impl TableFile {
         staged: Path,
         schema: SchemaRef,
     ) -> Result<Self, WarehouseError> {
-        let to = match warehouse.on_disk(&staged) {
-            Some(path) => {
-                let part = warehouse
-                    .check_way(&path)
-                    .and_then(|()| Part::begin(path))
+        let to = match &warehouse.disk {
+            Some(disk) => {
+                let part = disk
+                    .way(&staged)
+                    .and_then(Part::begin)
                     .map_err(|source| warehouse.disk_failed(format!("write `{staged}`"), source))?;
                 To::Disk(io::BufWriter::with_capacity(DISK_BUFFER_BYTES, part))
             }
@@ -265,7 +265,8 @@ impl Staged {
             let _ = warehouse.store.delete(&staged).await;
             return Ok(());
         };
-        match warehouse.on_disk(to).map(|path| part.publish(&path)) {
+        let way = warehouse.disk.as_ref().map(|disk| disk.way(to));
+        match way.map(|path| part.publish(&path?)) {
             Some(Err(source)) if source.kind() == ErrorKind::AlreadyExists => {
                 let (path, source) = (to.to_string(), source.into());
                 Err(warehouse.failed(what(), Error::AlreadyExists { path, source }))

@@ -4,11 +4,12 @@
 //! anything; of another all tables are looked through.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+
+use object_store::path::Path;
 
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::{durable, private};
+use clickmill_core::durable;
 
 /// The list's name in the staging folder of a load: the table that the ledger is beside, then the others.
 const TABLES: &str = "tables.json";
@@ -21,32 +22,37 @@ impl Warehouse {
         target: &'a TableName,
         others: impl IntoIterator<Item = &'a TableName>,
     ) -> Result<(), WarehouseError> {
-        let Some(path) = self.list_path(id) else { return Ok(()) };
+        let Some(disk) = &self.disk else { return Ok(()) };
         let all = std::iter::once(target).chain(others);
         let all: Vec<(&str, &str)> = all.map(|t| (t.dataset.as_str(), t.table.as_str())).collect();
         let json = serde_json::to_vec(&all).unwrap_or_default();
-        let written = path.parent().map_or(Ok(()), durable::folders);
-        written.and_then(|()| durable::write(&path, &json)).map_err(|source| {
-            self.disk_failed(format!("list the tables of a load in `{}`", path.display()), source)
+        let list = self.list_of(id);
+        let written = disk.way(&list).and_then(|path| durable::write(&path, &json));
+        written.map_err(|source| {
+            self.disk_failed(format!("list the tables of a load in `{list}`"), source)
         })
     }
 
     /// Under the claim of a load that has left a staging folder: removes its files from the tables that it may have
     /// published them to, unless it has happened.
     pub(super) async fn unpublish_left(&self, id: &str) -> Result<(), WarehouseError> {
-        let Some(path) =
-            self.list_path(id).filter(|list| list.parent().is_some_and(|f| f.is_dir()))
+        let Some(disk) = self.disk.as_ref().filter(|disk| disk.at(&self.staging(id)).is_dir())
         else {
             return Ok(());
         };
-        let bytes = match std::fs::read(&path) {
+        let list = self.list_of(id);
+        let bytes = match disk.read(&list) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return self.unpublish_everywhere(id).await;
             }
-            Err(source) => {
-                return Err(self.disk_failed(format!("read `{}`", path.display()), source));
+            // It is no list of ours: a pipe, or too large for one.
+            Err(error) if error.raw_os_error().is_none() => {
+                let (error, list) = (error.to_string(), list.as_ref());
+                tracing::warn!(error, list, "what lists the tables of a load is not read");
+                return self.unpublish_everywhere(id).await;
             }
+            Err(source) => return Err(self.disk_failed(format!("read `{list}`"), source)),
         };
         // It appears whole or not at all: what is no list is none of ours.
         let all: Vec<(String, String)> = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -60,7 +66,8 @@ impl Warehouse {
     }
 
     async fn unpublish_everywhere(&self, id: &str) -> Result<(), WarehouseError> {
-        let tables: Vec<TableName> = self.disk.as_deref().map(tables).unwrap_or_default();
+        let root = self.on_disk(&Path::ROOT);
+        let tables: Vec<TableName> = root.as_deref().map(tables).unwrap_or_default();
         // A dataset has one ledger.
         for of_dataset in tables.chunk_by(|one, next| one.dataset == next.dataset) {
             if self.has_entry(id, &of_dataset[0]).await? {
@@ -70,15 +77,15 @@ impl Warehouse {
         tables.iter().try_for_each(|table| self.unpublish(id, table))
     }
 
-    fn list_path(&self, id: &str) -> Option<PathBuf> {
-        self.on_disk(&self.staging(id).join(TABLES))
+    fn list_of(&self, id: &str) -> Path {
+        self.staging(id).join(TABLES)
     }
 
     /// Removes a load's file from a table on a disk. It has the same name in whichever day's folder: that
     /// is a look at a name for each, however many files there are.
     pub(super) fn unpublish(&self, id: &str, table: &TableName) -> Result<(), WarehouseError> {
-        let Some(root) = &self.disk else { return Ok(()) };
-        let folder = root.join(self.table(table).as_ref());
+        let Some(disk) = &self.disk else { return Ok(()) };
+        let folder = disk.at(&self.table(table));
         let failed = |what: &std::path::Path, source| {
             self.disk_failed(format!("look for what is left in `{}`", what.display()), source)
         };
@@ -89,10 +96,9 @@ impl Warehouse {
         };
         for day in days {
             let day = day.map_err(|error| failed(&folder, error))?.path();
-            if private::link_of_another(root, &day).is_some() {
-                continue;
-            }
             let file = day.join(format!("{id}.parquet"));
+            // What lies behind another user's link is none of ours.
+            let Ok(file) = disk.check_way(file) else { continue };
             match std::fs::remove_file(&file) {
                 // After a loss of power it would be back, beside what is loaded now.
                 Ok(()) => durable::sync(&day).map_err(|error| failed(&day, error))?,

@@ -25,6 +25,7 @@ mod claim;
 mod clock;
 mod compact;
 mod decision;
+mod disk;
 mod duplicates;
 mod entries;
 mod file;
@@ -35,6 +36,7 @@ mod live;
 mod load;
 mod log;
 mod marks;
+mod pages;
 mod plan;
 mod query;
 mod reading;
@@ -62,7 +64,8 @@ use object_store::{ObjectMeta, ObjectStore};
 use clickmill_config::TableName;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::store::StoreError;
-use clickmill_core::{Fault, folder, private};
+use clickmill_core::{Fault, folder};
+use disk::Disk;
 
 /// Where files are made before they are published.
 const STAGING: &str = "_staging";
@@ -73,7 +76,7 @@ pub struct Warehouse {
     /// Names in it are relative to the warehouse.
     store: Arc<dyn ObjectStore>,
     /// Its folder, where that is on a disk.
-    disk: Option<PathBuf>,
+    disk: Option<Disk>,
     uri: String,
     /// Whether this process has cleared up.
     swept: Arc<AtomicBool>,
@@ -193,7 +196,8 @@ impl Warehouse {
             });
         }
         let (swept, retention_days, doubted) = Default::default();
-        Ok(Self { store, disk, uri: uri.to_owned(), swept, retention_days, doubted })
+        let (disk, uri) = (disk.map(Disk::new), uri.to_owned());
+        Ok(Self { store, disk, uri, swept, retention_days, doubted })
     }
 
     /// The URI it was opened by.
@@ -201,9 +205,9 @@ impl Warehouse {
         &self.uri
     }
 
-    /// Where the disk has what the store calls `path`; `None` where there is no disk.
+    /// Where the disk has what the store calls `path`, to see whether it is there; `None` where there is no disk.
     fn on_disk(&self, path: &Path) -> Option<PathBuf> {
-        self.disk.as_ref().map(|folder| folder.join(path.as_ref()))
+        self.disk.as_ref().map(|disk| disk.at(path))
     }
 
     /// A table's folder.
@@ -218,11 +222,6 @@ impl Warehouse {
 
     fn failed(&self, what: String, source: object_store::Error) -> WarehouseError {
         WarehouseError::Store { uri: self.uri.clone(), what, source }
-    }
-
-    /// Refuses to write behind another user's link.
-    fn check_way(&self, path: &std::path::Path) -> std::io::Result<()> {
-        self.disk.as_ref().map_or(Ok(()), |folder| private::check_way(folder, path))
     }
 
     fn disk_failed(&self, what: String, source: std::io::Error) -> WarehouseError {

@@ -19,7 +19,6 @@
 //! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded
 //!    removes what is left of them. Another that has waited: finds the entry in 2.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +28,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use super::claim::Claim;
+use super::disk::Disk;
 use super::file::TableFile;
 use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
@@ -114,7 +114,7 @@ impl Load {
             attempts: attempts.as_ref().map(|target| create(ATTEMPTS, target)).transpose()?,
             warehouse: warehouse.clone(),
             id: id.into(),
-            folder: StagingFolder(warehouse.on_disk(&staging)),
+            folder: StagingFolder(warehouse.disk.clone().map(|disk| (disk, staging.clone()))),
             staging,
             claim,
         };
@@ -222,13 +222,12 @@ impl Load {
 }
 
 /// The folder of files in the making, on a disk. It goes with them, however the load ends.
-struct StagingFolder(Option<PathBuf>);
+struct StagingFolder(Option<(Disk, Path)>);
 
 impl Drop for StagingFolder {
     fn drop(&mut self) {
-        // What can't be removed is in nobody's way.
-        if let Some(folder) = &self.0 {
-            let _ = std::fs::remove_dir_all(folder);
+        if let Some((disk, folder)) = &self.0 {
+            disk.remove_folder(folder);
         }
     }
 }
@@ -271,9 +270,9 @@ impl Warehouse {
 
     /// Removes a staging folder. What can't be removed is in nobody's way.
     async fn remove_staging(&self, staging: &Path) {
-        if let Some(folder) = self.on_disk(staging) {
+        if let Some(disk) = &self.disk {
             // With the folder go the parts of unfinished files, which the store does not list.
-            let _ = std::fs::remove_dir_all(folder);
+            disk.remove_folder(staging);
             return;
         }
         for file in self.list(staging).await.unwrap_or_default() {

@@ -24,6 +24,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -35,10 +36,11 @@ use super::flushes::{Flushes, Held, LOG};
 use super::load::date;
 use super::reading::replaced;
 use super::repeats::Repeats;
+use super::stored::MAX_PAGE_BYTES;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
+use clickmill_core::causes;
 use clickmill_core::columns::{absent, fitted};
-use clickmill_core::{causes, durable, private};
 
 /// Held while a pipeline writes to its log.
 pub(super) const LOCK: &str = "lock";
@@ -127,14 +129,10 @@ impl Log {
         pipeline: &str,
     ) -> Result<Option<Self>, WarehouseError> {
         let folder = warehouse.log(table).join(pipeline);
-        let Some(on_disk) = warehouse.on_disk(&folder) else { return Ok(None) };
-        let locked = durable::folders(&on_disk)
-            .and_then(|()| {
-                let lock = on_disk.join(LOCK);
-                private::table_options().write(true).create(true).truncate(false).open(lock)
-            })
-            .map(|file| file.try_lock().is_ok().then_some(file));
+        let Some(disk) = &warehouse.disk else { return Ok(None) };
+        let locked = disk.to_lock(&folder.clone().join(LOCK));
         let locked = locked
+            .map(|file| file.try_lock().is_ok().then_some(file))
             .map_err(|source| warehouse.disk_failed(format!("write to `{folder}`"), source))?;
         let Some(lock) = locked else { return Ok(None) };
         let in_table = warehouse.held(table).await?;
@@ -328,7 +326,8 @@ impl Warehouse {
         let mut said = Vec::new();
         for (_, path) in files {
             let failed = |source| self.unread(path, source);
-            let reader = match runtime.block_on(self.reader(path)) {
+            let reader = self.reader_within(path, MAX_PAGE_BYTES, |_| ProjectionMask::all());
+            let reader = match runtime.block_on(reader) {
                 // It keeps the others from being packed otherwise.
                 Err(WarehouseError::Parquet { source, .. }) => {
                     runtime.block_on(self.set_aside(path, &causes(&source)))?;

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
 
+use super::disk::MAX_SMALL_BYTES;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::causes;
@@ -109,6 +110,11 @@ impl Warehouse {
 
     async fn schema_file(&self, path: &Path) -> Result<SchemaFile, WarehouseError> {
         let bytes = match self.store.get(path).await {
+            Ok(got) if got.meta.size > MAX_SMALL_BYTES => {
+                let bytes = got.meta.size;
+                let why = format!("it has {bytes} bytes, wanted at most {MAX_SMALL_BYTES}");
+                return Ok(SchemaFile::Damaged(why));
+            }
             Ok(got) => got.bytes().await,
             Err(Error::NotFound { .. }) => return Ok(SchemaFile::Missing),
             Err(error) => Err(error),
@@ -201,6 +207,19 @@ mod tests {
             r#"[{{"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [{fields}]}}]"#
         );
         TableSchema::parse(&text, File::new("t.json")).expect("a schema")
+    }
+
+    #[tokio::test]
+    async fn a_schema_file_that_only_somebody_else_makes_so_large_is_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).expect("opened");
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let file = folder.path().join("d/t/_schema.json");
+        warehouse.ensure_table(&table, &items(BEFORE)).await.expect("made");
+        std::fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("large");
+        warehouse.ensure_table(&table, &items(BEFORE)).await.expect("made anew");
+        assert!(file.with_file_name("_schema.json.damaged").exists());
+        assert_eq!(warehouse.tables().await.expect("listed").len(), 1);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::decision::is_decision;
 use super::{STAGING, Warehouse, WarehouseError};
-use clickmill_core::{durable, private};
+use clickmill_core::durable;
 
 /// After so long without a write a file counts as abandoned, where no lock tells.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -50,10 +50,10 @@ impl Warehouse {
     /// Rows of a load that has not happened can't be removed from a table on a disk, where they are seen.
     pub(super) async fn sweep(&self, now: SystemTime) -> Result<(), WarehouseError> {
         match &self.disk {
-            Some(folder) => {
-                let staging = folder.join(STAGING);
-                // All that it leads to would go.
-                if private::link_of_another(folder, &staging).is_none() {
+            Some(disk) => {
+                let staging = disk.at(&Path::from(STAGING));
+                // Of what lies behind another user's link nothing is removed.
+                if disk.check_way(staging.join("any")).is_ok() {
                     return self.sweep_disk(&staging, now).await;
                 }
             }

@@ -7,19 +7,29 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::SchemaDescriptor;
 
+use super::pages;
 use super::reading::replaced;
 use super::{Warehouse, WarehouseError};
-use clickmill_core::file;
 
 /// Rows of a row group that is not worth being made larger.
 const LEAST_GROUP_ROWS: i64 = 16 << 10;
+
+/// What a page of keys may become: those that are written here have about a megabyte.
+pub(super) const MAX_KEYS_BYTES: u64 = 16 << 20;
+/// The same of any column: twice what a batch may have.
+pub(super) const MAX_PAGE_BYTES: u64 = 512 << 20;
+/// Rows that are read at once, and the bytes that those of a column may have where they are more than one.
+const MAX_BATCH_ROWS: u64 = 1024;
+const MAX_BATCH_BYTES: u64 = 512 << 20;
 
 /// A file to be read.
 pub(super) enum Stored {
@@ -47,6 +57,10 @@ impl ChunkReader for Stored {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        if start.saturating_add(length as u64) > self.len() {
+            // Room for it is not made.
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not there")));
+        }
         match self {
             Self::File(file) => file.get_bytes(start, length),
             Self::Held(bytes) => bytes.get_bytes(start, length),
@@ -89,6 +103,25 @@ impl Warehouse {
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(stored, metadata))
     }
 
+    /// The same where the rows are read, of all columns or of some: whoever has put the file there, it takes no
+    /// more memory than pages of so many bytes do.
+    pub(super) async fn reader_within(
+        &self,
+        path: &Path,
+        max_page_bytes: u64,
+        mask: impl FnOnce(&SchemaDescriptor) -> ProjectionMask,
+    ) -> Result<ParquetRecordBatchReaderBuilder<Stored>, WarehouseError> {
+        let FileWithFooter { stored, metadata } = self.footed(path).await?;
+        let mask = mask(metadata.parquet_schema());
+        let is_read = |column| mask.leaf_included(column);
+        let largest = pages::largest(&stored, metadata.metadata(), is_read, max_page_bytes);
+        let largest = largest.map_err(|source| self.unread(path, source))?.max(1);
+        // Each row may have the longest value.
+        let rows = (MAX_BATCH_BYTES / largest).clamp(1, MAX_BATCH_ROWS);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(stored, metadata);
+        Ok(reader.with_projection(mask).with_batch_size(rows as usize))
+    }
+
     /// A file to be read, and its footer.
     pub(super) async fn footed(&self, path: &Path) -> Result<FileWithFooter, WarehouseError> {
         let mut stored = self.stored(path).await;
@@ -96,20 +129,31 @@ impl Warehouse {
             // It was listed before it was replaced.
             stored = self.stored(&replaced(path)).await;
         }
-        let stored = stored.map_err(|source| self.failed(format!("read `{path}`"), source))?;
+        let stored = stored.map_err(|source| match source {
+            // It is as good as damaged: nobody but who has put it there has rows in it.
+            Error::NotSupported { source } => {
+                self.unread(path, ParquetError::General(source.to_string()))
+            }
+            _ => self.failed(format!("read `{path}`"), source),
+        })?;
         let metadata = ArrowReaderMetadata::load(&stored, ArrowReaderOptions::default());
+        let metadata = metadata.and_then(|metadata| {
+            pages::check_places(metadata.metadata(), stored.len()).map(|()| metadata)
+        });
         let metadata = metadata.map_err(|source| self.unread(path, source))?;
         Ok(FileWithFooter { stored, metadata })
     }
 
     async fn stored(&self, path: &Path) -> Result<Stored, Error> {
-        let Some(on_disk) = self.on_disk(path) else {
+        let Some(disk) = &self.disk else {
             return Ok(Stored::Held(self.store.get(path).await?.bytes().await?));
         };
-        file::open(&on_disk).map(Stored::File).map_err(|source| match source.kind() {
+        disk.open(path).map(Stored::File).map_err(|source| match source.kind() {
             ErrorKind::NotFound => {
                 Error::NotFound { path: path.to_string(), source: source.into() }
             }
+            // A pipe, or what another user's link leads to.
+            _ if source.raw_os_error().is_none() => Error::NotSupported { source: source.into() },
             _ => Error::Generic { store: "disk", source: source.into() },
         })
     }

@@ -15,8 +15,10 @@ use arrow::row::{RowConverter, SortField};
 use object_store::Error;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
+use parquet::errors::ParquetError;
 
 use super::flushes::{Flushes, is_logged};
+use super::stored::MAX_KEYS_BYTES;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::schema::provenance::RECORD_INDEX;
@@ -24,6 +26,8 @@ use clickmill_core::{Micros, causes};
 
 /// Keys that are remembered, at most: 16 bytes each, 52 MB with what finds them.
 pub(super) const MOST_KEYS: usize = 1_000_000;
+/// What the keys of a file may have in memory, one batch after the other: a kilobyte for each that is remembered.
+const MAX_BYTES: usize = 1 << 30;
 /// Files older than that are not read back at the start.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
@@ -171,13 +175,20 @@ impl Warehouse {
     /// The keys of a file's rows.
     async fn keys_in(&self, path: &Path, key: &Key) -> Result<Vec<u128>, WarehouseError> {
         let failed = |source| self.unread(path, source);
-        let reader = self.reader(path).await?;
-        let mask = ProjectionMask::columns(reader.parquet_schema(), key.columns());
-        let mut found = Vec::new();
-        for batch in reader.with_projection(mask).build().map_err(failed)? {
+        let columns = |schema: &_| ProjectionMask::columns(schema, key.columns());
+        let reader = self.reader_within(path, MAX_KEYS_BYTES, columns).await?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for batch in reader.build().map_err(failed)? {
             let batch = batch.map_err(|error| failed(error.into()))?;
+            bytes += batch.get_array_memory_size();
+            if bytes > MAX_BYTES {
+                let what = format!("its keys have more than {MAX_BYTES} bytes");
+                return Err(failed(ParquetError::General(what)));
+            }
             let keys = key.digests(&batch).map_err(|error| failed(error.into()))?;
             found.extend(keys.into_iter().flatten());
+            // Who is told to stop meanwhile stops.
+            tokio::task::yield_now().await;
         }
         Ok(found)
     }
@@ -285,5 +296,25 @@ mod tests {
         let old = messages(&[(Some("2"), None)]).project(&[0]).expect("a column");
         let keys = key.digests(&old).expect("digests");
         assert_eq!(window.unseen(&keys, &mut Fresh::new()), [false]);
+    }
+
+    #[tokio::test]
+    async fn keys_that_would_take_much_memory_are_passed_over_and_others_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).expect("a warehouse");
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let key = Key::of(&schema(), &["message_id"]).expect("a key").expect("has the column");
+        let long = "x".repeat(MAX_KEYS_BYTES as usize);
+        let mut path = Path::ROOT;
+        for (session, id) in [("s1", "m"), ("s2", &*long)] {
+            path = Path::from(format!("d/t/load_date=2026-11-25/live-{session}-0-5.parquet"));
+            let file = warehouse.parquet(&messages(&[(Some(id), None)])).expect("a file");
+            warehouse.put_once(&path, file).await.expect("put");
+        }
+        let error = causes(&warehouse.keys_in(&path, &key).await.expect_err("it is long"));
+        assert!(error.contains("a page of column `message_id` becomes"), "{error}");
+        let mut window = Window::default();
+        warehouse.read_window(&table, &key, &mut window).await.expect("the other one is read");
+        assert_eq!(window.order.len(), 1);
     }
 }

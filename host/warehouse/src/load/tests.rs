@@ -433,3 +433,50 @@ fn numbers_that_go_by_steps_are_written_so_and_come_back() {
     let found: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
     assert_eq!(concat_batches(&rows.schema(), &found).unwrap(), rows);
 }
+
+#[test]
+fn rows_and_letters_are_not_published_behind_a_link_of_another_user() {
+    for table in ["t", "route", "letters", "attempts"] {
+        let scratch = Scratch::on_disk();
+        let victim = tempfile::tempdir().unwrap();
+        let table = scratch.folder.path().join("d").join(table);
+        std::fs::create_dir_all(&table).unwrap();
+        let link = table.join(format!("load_date={}", date(SystemTime::now())));
+        std::os::unix::fs::symlink(victim.path(), &link).unwrap();
+        // Others' links are made by root alone.
+        if std::os::unix::fs::lchown(&link, Some(12_345), None).is_err() {
+            return;
+        }
+        let committed = scratch.load(1).commit(scratch.runtime.handle(), &scratch.entry());
+        let error = clickmill_core::causes(&committed.unwrap_err());
+        assert!(error.contains("is a link of another user"), "{error}");
+        assert_eq!(std::fs::read_dir(victim.path()).unwrap().count(), 0);
+        // It has not happened.
+        std::fs::remove_file(link).unwrap();
+        scratch.commit(scratch.load(2));
+        scratch.holds(&[2]);
+    }
+}
+
+#[test]
+fn what_is_no_file_where_a_load_lists_its_tables_is_not_read() {
+    let scratch = Scratch::on_disk();
+    let staging = scratch.folder.path().join(STAGING);
+    let list = |id: &str| {
+        std::fs::create_dir_all(staging.join(id)).unwrap();
+        staging.join(id).join("tables.json")
+    };
+    for id in [ID, "piped"] {
+        let made = std::process::Command::new("mkfifo").arg(list(id)).status().unwrap();
+        assert!(made.success());
+    }
+    std::os::unix::fs::symlink("/dev/zero", list("endless")).unwrap();
+    let large = std::fs::File::create(list("large")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now())).unwrap();
+    list(ID);
+    std::process::Command::new("mkfifo").arg(list(ID)).status().unwrap();
+    scratch.commit(scratch.load(1));
+    scratch.holds(&[1]);
+    assert!(!staging.join("endless").exists());
+}
