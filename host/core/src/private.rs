@@ -110,7 +110,7 @@ fn link_to(folder: &Path) -> Option<PathBuf> {
     let is_open = |link: &&Path| {
         let above = link.parent().map(fs::metadata);
         let Some(Ok(above)) = above else { return false };
-        is_anothers(&above) || above.mode() & USER_WRITES != 0
+        is_of_another(&above) || above.mode() & USER_WRITES != 0
     };
     let whole = std::path::absolute(folder).ok()?;
     let mut links = whole.ancestors().filter(|above| leads_for_another(above));
@@ -176,10 +176,10 @@ fn of_another(link: &Path) -> io::Error {
 /// Whether this is a link of another user, neither ours nor root's.
 #[must_use]
 pub fn is_link_of_another(found: &Metadata) -> bool {
-    found.is_symlink() && is_anothers(found)
+    found.is_symlink() && is_of_another(found)
 }
 
-fn is_anothers(found: &Metadata) -> bool {
+fn is_of_another(found: &Metadata) -> bool {
     ![0, rustix::process::geteuid().as_raw()].contains(&found.uid())
 }
 

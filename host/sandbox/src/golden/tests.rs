@@ -37,10 +37,10 @@ fn files_of_another_form_are_told_by_what_is_wanted() {
     ] {
         assert!(told(text).contains("an object has the key `a` twice at line 1"), "{}", told(text));
     }
-    let golden = r#"{"columns": {"a": "STRNG"}, "cases": [{"input": {}, "dropped": true}]}"#;
+    let golden = r#"{"columns": {"a": "VARCHAR"}, "cases": [{"input": {}, "dropped": true}]}"#;
     let golden = Golden::parse(golden, "t.json".to_owned()).unwrap();
     let told = golden.columns().unwrap_err().to_string();
-    let wanted = "golden cases `t.json`: column `a` cannot be: unknown variant `STRNG`, expected";
+    let wanted = "golden cases `t.json`: column `a` cannot be: unknown variant `VARCHAR`, expected";
     assert!(told.starts_with(wanted), "{told}");
 }
 
