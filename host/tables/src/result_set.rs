@@ -36,7 +36,7 @@ pub enum Parameter {
 
 /// The type of a parameter that is given as a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "they are BigQuery's names")]
+#[expect(missing_docs, reason = "they are BigQuery's names")]
 pub enum ParameterType {
     Int64,
     Float64,
