@@ -290,10 +290,10 @@ impl Language {
         ];
         let rows: Vec<&str> = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]).collect();
         let Some((scratch, letters)) = self.letters(test, &rows) else { return };
-        let rows = scratch
-            .query("SELECT what, COUNT(*) AS rows FROM languages.rows GROUP BY 1 ORDER BY 1");
+        let rows =
+            scratch.query("SELECT what, COUNT(*) AS n FROM languages.rows GROUP BY 1 ORDER BY 1");
         let rows: Vec<String> =
-            rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
+            rows.iter().map(|row| format!("{} {}", row["what"], row["n"])).collect();
         assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 10", "\"PRINT\" 1"]);
         let [plugin, _] = self.files;
         let own = |at: usize| {

@@ -83,12 +83,12 @@ fn hundreds_of_swaps_under_load_lose_double_and_mix_nothing() {
     let turned = "SELECT COUNT(*) FROM test.dead_letter WHERE code = 'turned'";
     assert_eq!(count("SELECT COUNT(*) FROM test.dead_letter"), count(turned));
     // Each row has the tag that its plugin set was configured with.
-    let strange = "SELECT COUNT(*) FROM test.out AS rows JOIN test.plugin_sets AS sets \
-        ON sets.plugin_set = rows.plugin_set \
+    let strange = "SELECT COUNT(*) FROM test.out AS made JOIN test.plugin_sets AS sets \
+        ON sets.plugin_set = made.plugin_set \
         WHERE sets.config LIKE '%\"misdeed\":\"tag\"%' \
-        AND STRPOS(sets.config, CONCAT('\"tag\":\"', SPLIT(rows.out, '|')[SAFE_OFFSET(0)], '\"')) = 0";
+        AND STRPOS(sets.config, CONCAT('\"tag\":\"', SPLIT(made.out, '|')[SAFE_OFFSET(0)], '\"')) = 0";
     let found =
-        strange.replace("COUNT(*)", "rows.plugin_set, SUBSTR(rows.out, 1, 20), sets.config");
+        strange.replace("COUNT(*)", "made.plugin_set, SUBSTR(made.out, 1, 20), sets.config");
     assert_eq!(count(strange), 0, "{:#?}", scratch.query(&format!("{found} LIMIT 3")));
     let unknown = "SELECT COUNT(*) FROM test.out \
         WHERE plugin_set NOT IN (SELECT plugin_set FROM test.plugin_sets)";
@@ -109,9 +109,9 @@ fn sample_is_made_again(scratch: &Scratch) {
     let file = Library::load(&engine, &pipeline.plugins).unwrap();
     // A bad set that had begun before it was rolled back has rows too, and rejects every second one again.
     let sets = scratch.query(
-        "SELECT DISTINCT rows.plugin_set FROM test.out AS rows JOIN test.plugin_sets AS sets \
-         ON sets.plugin_set = rows.plugin_set WHERE sets.config LIKE '%\"misdeed\":\"tag\"%' \
-         ORDER BY rows.plugin_set LIMIT 12",
+        "SELECT DISTINCT made.plugin_set FROM test.out AS made JOIN test.plugin_sets AS sets \
+         ON sets.plugin_set = made.plugin_set WHERE sets.config LIKE '%\"misdeed\":\"tag\"%' \
+         ORDER BY made.plugin_set LIMIT 12",
     );
     assert_eq!(sets.len(), 12);
     for set in sets {
