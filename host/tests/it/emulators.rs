@@ -309,8 +309,9 @@ fn registry_program() -> Option<PathBuf> {
     let program = folder.join("usr/bin/docker-registry");
     if !program.is_file() {
         std::fs::create_dir_all(&folder).ok()?;
+        // It is there whole or not at all.
         let unpack = "(apt-get download docker-registry || (apt-get update && apt-get download docker-registry)) \
-                      && dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb";
+                      && dpkg -x docker-registry_*.deb new && rm -rf usr docker-registry_*.deb && mv new/usr .";
         let mut unpack_it = Command::new("sh");
         unpack_it.args(["-c", unpack]).current_dir(&folder).stdin(Stdio::null());
         let _ = unpack_it.stdout(Stdio::null()).stderr(Stdio::null()).status();
