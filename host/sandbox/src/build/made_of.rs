@@ -12,13 +12,16 @@ use clickmill_core::Digest;
 /// Sources by their path from a folder, each with the digest of its content. `None` where one cannot be read: no
 /// component is of that.
 pub(super) fn made_of(folder: &Path, sources: &[PathBuf]) -> Option<String> {
-    let mut sources: Vec<_> = sources.iter().collect();
+    // However the folder was named.
+    let folder = fs::canonicalize(folder).ok()?;
+    let sources = sources.iter().map(fs::canonicalize);
+    let mut sources: Vec<PathBuf> = sources.collect::<Result<_, _>>().ok()?;
     sources.sort();
     sources.dedup();
     let mut told = String::new();
     for path in sources {
-        let digest = Digest::of(&fs::read(path).ok()?);
-        let path = path.strip_prefix(folder).unwrap_or(path);
+        let digest = Digest::of(&fs::read(&path).ok()?);
+        let path = path.strip_prefix(&folder).unwrap_or(&path);
         // A name may have a line end in it.
         writeln!(told, "{digest} {path:?}").ok()?;
     }
