@@ -32,6 +32,8 @@ use names::Names;
 use node::Node;
 use shape::{Column, columns};
 
+use clickmill_core::path;
+
 /// The column that keeps what no other takes.
 const UNKNOWN: &str = "unknown_fields";
 
@@ -187,9 +189,9 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
 
 /// Checks the name of a column of delimited text, by which it is read.
 fn check_name(name: &str) -> Result<(), String> {
-    // As the host has it, to which points are between the names of records.
-    const MAX_BYTES: usize = 300;
-    const MAX_PARTS: usize = 16;
+    // Points are between the names of records to the host.
+    const MAX_BYTES: usize = path::MAX_NAME_BYTES;
+    const MAX_PARTS: usize = path::MAX_DEPTH + 1;
     const SHOWN_CHARS: usize = 40;
     let is_long = name.split('.').any(|part| part.len() > MAX_BYTES);
     if !is_long && name.split('.').count() <= MAX_PARTS {

@@ -63,15 +63,18 @@ pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
 }
 
 /// In which state the sources of a plugin are, which is another once any of them is changed, put back or gone: those
-/// that its last build was made of, and those in its `src` and `tests`. Where its component lies in their place, in
-/// which state that is.
-pub fn state(folder: &Path) -> Option<String> {
-    if let Some(component) = packed(folder) {
+/// that its last build was made of, and those in its `src` and `tests`. Of a component, which may lie in their place,
+/// in which state that is; `None` where there is neither.
+pub fn state(plugin: &Path) -> Option<String> {
+    if !plugin.is_dir() {
+        return plugin.exists().then(|| made_of::seen(vec![plugin.to_owned()]));
+    }
+    if let Some(component) = packed(plugin) {
         return Some(made_of::seen(vec![component]));
     }
-    match Language::of(folder) {
-        None | Some(Language::Rust) => Some(krate::state(folder)),
-        Some(language) => Some(Project::at(folder, language).ok()?.state()),
+    match Language::of(plugin) {
+        None | Some(Language::Rust) => Some(krate::state(plugin)),
+        Some(language) => Some(Project::at(plugin, language).ok()?.state()),
     }
 }
 

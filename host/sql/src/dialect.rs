@@ -13,6 +13,7 @@ mod expressions;
 mod given;
 mod listed;
 mod names;
+mod not_in;
 mod syntax;
 mod tokens;
 mod trees;

@@ -1,5 +1,7 @@
 //! Queries over whatever keeps the tables, and their answers, in the same form from both.
 
+mod parameter;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -18,60 +20,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value as Json;
 
-use clickmill_core::Micros;
 use clickmill_core::schema::{is_json, json_metadata};
-
-/// The value of a named query parameter, such as `@country`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Parameter {
-    /// STRING; may be null.
-    Text(Option<String>),
-    /// INT64.
-    Integer(i64),
-    /// TIMESTAMP.
-    Timestamp(Micros),
-    /// A value of another type, as it is written; may be null.
-    Written(ParameterType, Option<String>),
-}
-
-/// The type of a parameter that is given as a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are BigQuery's names")]
-pub enum ParameterType {
-    Int64,
-    Float64,
-    Numeric,
-    Bool,
-    Date,
-    Datetime,
-    Timestamp,
-}
-
-impl ParameterType {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Int64,
-        Self::Float64,
-        Self::Numeric,
-        Self::Bool,
-        Self::Date,
-        Self::Datetime,
-        Self::Timestamp,
-    ];
-
-    /// Its name in BigQuery.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Int64 => "INT64",
-            Self::Float64 => "FLOAT64",
-            Self::Numeric => "NUMERIC",
-            Self::Bool => "BOOL",
-            Self::Date => "DATE",
-            Self::Datetime => "DATETIME",
-            Self::Timestamp => "TIMESTAMP",
-        }
-    }
-}
+pub use parameter::{Parameter, ParameterType};
 
 /// A question of somebody's, in BigQuery's dialect.
 #[derive(Debug, Clone, Copy)]

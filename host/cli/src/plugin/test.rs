@@ -179,8 +179,6 @@ type FileState = (PathBuf, Option<SystemTime>, u64);
 /// In which state is what a test is made of: the plugin, and the files of its cases.
 fn state(plugin: &Path) -> (Option<String>, Vec<FileState>) {
     let modified = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let of_file = || modified(plugin).map(|at| format!("{at:?}"));
-    let of_plugin = if plugin.is_dir() { build::state(plugin) } else { of_file() };
     let folder = if plugin.is_dir() { Some(plugin) } else { plugin.parent() };
     let entries = folder.and_then(|folder| std::fs::read_dir(folder.join("tests")).ok());
     let paths = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -188,5 +186,5 @@ fn state(plugin: &Path) -> (Option<String>, Vec<FileState>) {
     let state = |path: PathBuf| (path.clone(), modified(&path), length(&path));
     let mut files: Vec<FileState> = paths.map(state).collect();
     files.sort();
-    (of_plugin, files)
+    (build::state(plugin), files)
 }

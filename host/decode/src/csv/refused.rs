@@ -137,7 +137,13 @@ impl Csv {
         let (at, most) = (self.at, self.most_ahead());
         match extent {
             Extent::Ends(end) if !self.may_be_escaped(&self.block[at..end]) => {
-                self.refuse_whole(end - at)
+                let bytes = end - at;
+                let reason = if bytes > self.max_record_bytes {
+                    too_large(bytes, self.max_record_bytes)
+                } else {
+                    self.too_many_fields()
+                };
+                self.refuse_whole(end, reason)
             }
             // One byte more tells whether that is the end of the input.
             Extent::Beyond if self.block.len() - at <= most && !self.blocks.ended => {
@@ -150,16 +156,11 @@ impl Csv {
         }
     }
 
-    /// Refuses the record at `at`, which has so many bytes.
-    fn refuse_whole(&mut self, bytes: usize) -> Next {
-        let range = self.at..self.at + bytes;
-        let Some(next) = self.past_line_end(range.end) else {
+    /// Refuses the record at `at`, which ends at `end`.
+    fn refuse_whole(&mut self, end: usize, reason: Reason) -> Next {
+        let range = self.at..end;
+        let Some(next) = self.past_line_end(end) else {
             return Next::BlockEnds;
-        };
-        let reason = if bytes > self.max_record_bytes {
-            too_large(bytes, self.max_record_bytes)
-        } else {
-            self.too_many_fields()
         };
         let line = self.line;
         self.line += 1 + lines::count_ends(&self.block[range.clone()]);
@@ -186,14 +187,13 @@ impl Csv {
         if goes_on && !oversized {
             return Next::BlockEnds;
         }
-        if self.may_be_escaped(text)
-            && let Some(next) = self.refused_as_escaped(range.end)
-        {
+        let may_be_escaped = self.may_be_escaped(text);
+        if may_be_escaped && let Some(next) = self.refused_as_escaped(range.end) {
             return next;
         }
         let reason = if oversized {
             too_large(text.len(), self.max_record_bytes)
-        } else if self.may_be_escaped(text) {
+        } else if may_be_escaped {
             reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())
         } else if self.sign().is_some_and(|escape| text.ends_with(&[escape])) {
             let told = "the last character escapes nothing, or the line's end, which is not quoted";
@@ -226,16 +226,9 @@ impl Csv {
             }
             Extent::Ends(_) | Extent::NotInOrder | Extent::Beyond => return None,
         };
-        let range = self.at..end;
-        let Some(next) = self.past_line_end(end) else {
-            return Some(Next::BlockEnds);
-        };
-        let line = self.line;
-        self.line += 1 + lines::count_ends(&self.block[range.clone()]);
-        self.at = next;
         // It was of another reading.
         self.ahead = None;
-        Some(self.malformed(range, line, reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())))
+        Some(self.refuse_whole(end, reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())))
     }
 
     pub(super) fn malformed(&self, range: Range<usize>, line: u64, reason: Reason) -> Next {

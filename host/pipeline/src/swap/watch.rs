@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 
 use changed::{Changed, Content};
 use place::{LookupPlace, Place, stages};
-use seen::{Seen, state_of, state_of_component};
+use seen::{Seen, state_of};
 use taken::Taken;
 
 use super::gate::SwapRefused;
@@ -190,7 +190,7 @@ fn of_watch() -> Request {
 /// The components that a pipeline file names, each in its state.
 fn named(pipeline: &Pipeline) -> Awaited {
     let components = pipeline.plugins.iter().map(|plugin| plugin.component.clone());
-    components.map(|path| (path.clone(), state_of_component(&path))).collect()
+    components.map(|path| (path.clone(), build::state(&path))).collect()
 }
 
 /// Looks, and has taken up what has changed.
@@ -213,9 +213,8 @@ impl<W: Watched> Watcher<W> {
                     // Touched, one that was refused is tried again: what it names may be there by now.
                     let state = format!("{:?} {text:?}", state_of(&file.path));
                     let has_settled = seen.has_settled("pipeline file", state);
-                    let is_another = |(path, tried): &(PathBuf, Option<String>)| {
-                        state_of_component(path) != *tried
-                    };
+                    let is_another =
+                        |(path, tried): &(PathBuf, Option<String>)| build::state(path) != *tried;
                     has_settled || first || awaited.iter().any(is_another)
                 }
                 Place::File { stage, path } => state_of(path).is_some_and(|state| {

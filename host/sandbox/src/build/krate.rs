@@ -139,12 +139,10 @@ impl Crate {
         let component = self.component();
         let (Some(made), Some(sources)) = (modified(&component), self.sources()) else { return };
         let Some(kept) = made_of::kept(&component) else { return };
-        let is_missed = |path: &PathBuf| {
-            let is_older = modified(path).is_some_and(|at| at <= made);
-            let now = self.made_of(std::slice::from_ref(path));
-            is_older && now.is_some_and(|now| !kept.contains(&now))
-        };
-        if sources.iter().any(is_missed) {
+        let is_older = |path: &PathBuf| modified(path).is_some_and(|at| at <= made);
+        let older: Vec<PathBuf> = sources.into_iter().filter(is_older).collect();
+        let now = self.made_of(&older).unwrap_or_default();
+        if now.lines().any(|source| kept.lines().all(|known| known != source)) {
             for built in [self.built_in(), self.built_in().join(TARGET)] {
                 // By these it knows what it has.
                 let _ = fs::remove_dir_all(built.join("release/.fingerprint"));
@@ -276,16 +274,20 @@ mod tests {
         krate
     }
 
+    /// A folder with all that a crate wants, which was built in it.
+    fn whole(folder: PathBuf) -> (PathBuf, Crate) {
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
+        fs::write(folder.join("Cargo.lock"), "").unwrap();
+        let krate = compiled(folder.clone(), folder.join("target/plugins"));
+        (folder, krate)
+    }
+
     #[test]
     fn the_component_of_a_folder_is_none_of_its_copys() {
         let scratch = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| scratch.path().join(name));
-        let crates = [&one, &other].map(|folder| {
-            fs::create_dir_all(folder).unwrap();
-            fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
-            fs::write(folder.join("Cargo.lock"), "").unwrap();
-            compiled(folder.clone(), folder.join("target/plugins"))
-        });
+        let crates = [&one, &other].map(|folder| whole(folder.clone()).1);
         assert!(crates.iter().all(Crate::is_fresh));
         fs::copy(crates[0].dep_info(), crates[1].dep_info()).unwrap();
         assert!(!crates[1].is_fresh());
@@ -318,11 +320,7 @@ mod tests {
     #[test]
     fn a_component_is_stale_where_a_source_that_is_put_back_is_older() {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path().join("shout");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
-        fs::write(folder.join("Cargo.lock"), "").unwrap();
-        let krate = compiled(folder.clone(), folder.join("target/plugins"));
+        let (folder, krate) = whole(scratch.path().join("shout"));
         let fingerprints = krate.built_in().join(TARGET).join("release/.fingerprint");
         fs::create_dir(&fingerprints).unwrap();
         krate.forget_what_is_older();
@@ -348,11 +346,7 @@ mod tests {
     #[test]
     fn of_what_is_saved_while_it_is_built_nothing_is_kept() {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path().join("shout");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
-        fs::write(folder.join("Cargo.lock"), "").unwrap();
-        let krate = compiled(folder.clone(), folder.join("target/plugins"));
+        let (folder, krate) = whole(scratch.path().join("shout"));
         made_of::forget(&krate.component()).unwrap();
         let earlier = SystemTime::now() - std::time::Duration::from_secs(60);
         krate.keep_sources(earlier).unwrap();

@@ -45,11 +45,7 @@ pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError>
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
             Token::Word(word) if word.keyword == Keyword::CASE => depth += 1,
             Token::Word(word) if word.keyword == Keyword::END => depth = depth.saturating_sub(1),
-            Token::Minus | Token::Plus | Token::Tilde => {
-                signs += 1;
-                continue;
-            }
-            Token::Word(word) if word.keyword == Keyword::NOT => {
+            sign if is_sign(sign) => {
                 signs += 1;
                 continue;
             }
@@ -62,6 +58,13 @@ pub(super) fn in_tokens(tokens: &[TokenWithSpan]) -> Result<(), DataFusionError>
         }
     }
     Ok(())
+}
+
+fn is_sign(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword == Keyword::NOT,
+        other => matches!(other, Token::Minus | Token::Plus | Token::Tilde),
+    }
 }
 
 /// Refuses trees that are too deep.

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::calls::{interval_parts, prepare, translated};
+use super::not_in::{unwrapped, with_null_in_mind};
 use super::syntax::refused;
 use super::trees::{arithmetic, as_number, call, text};
 
@@ -89,13 +90,11 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
         }
         Expr::BinaryOp { left, op, right } => binary(left, op, right),
         Expr::UnaryOp { op: UnaryOperator::Not, expr: of }
-            if let Expr::InSubquery { negated: false, .. } = unwrapped(of) =>
+            if let Expr::InSubquery { expr, subquery, negated: false } = unwrapped(of) =>
         {
-            let mut within = unwrapped(of).clone();
-            if let Expr::InSubquery { negated, .. } = &mut within {
-                *negated = true;
-            }
-            Ok(Some(with_null_in_mind(&within).unwrap_or(within)))
+            let (expr, subquery) = (expr.clone(), subquery.clone());
+            let negated = Expr::InSubquery { expr, subquery, negated: true };
+            Ok(Some(with_null_in_mind(&negated).unwrap_or(negated)))
         }
         Expr::UnaryOp { op, expr: of } => match op {
             UnaryOperator::Plus | UnaryOperator::Not => Ok(None),
@@ -171,31 +170,6 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
         },
         other => Err(refused(format!("`{other}`"))),
     }
-}
-
-/// `x NOT IN (SELECT …)` where `x` is computed: NULL is in no answer but of no rows. DataFusion sees only of columns
-/// whether they may be NULL.
-fn with_null_in_mind(expr: &Expr) -> Option<Expr> {
-    let Expr::InSubquery { expr: of, subquery, negated: true } = expr else { return None };
-    if matches!(unwrapped(of), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-        return None;
-    }
-    let is_known = Expr::IsNotNull(Box::new(Expr::Nested(of.clone())));
-    let is_empty = Expr::Exists { subquery: subquery.clone(), negated: true };
-    let both = |left: Expr, op, right: Expr| {
-        let (left, right) = (Box::new(left), Box::new(right));
-        Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))
-    };
-    let or = both(is_known, BinaryOperator::Or, is_empty);
-    Some(both(or, BinaryOperator::And, expr.clone()))
-}
-
-/// An expression without the parentheses around it.
-fn unwrapped(mut expr: &Expr) -> &Expr {
-    while let Expr::Nested(inner) = expr {
-        expr = inner;
-    }
-    expr
 }
 
 /// What a comparison compares; nothing of what is none.

@@ -122,7 +122,8 @@ fn one_distinct(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, DataFu
         return Err(plan_datafusion_err!("the operator `{}` is not one of BigQuery", other.token));
     }
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut words: Vec<usize> = Vec::new();
+    // The words of it that were just said, and where the first one is.
+    let (mut said, mut begin) = (Vec::new(), 0);
     for token in tokens {
         let keyword = match &token.token {
             Token::Word(word) if word.quote_style.is_none() => word.keyword,
@@ -132,25 +133,19 @@ fn one_distinct(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, DataFu
             }
             _ => Keyword::NoKeyword,
         };
-        let said = words.iter().map(|&at| match &kept[at].token {
-            Token::Word(word) => word.keyword,
-            _ => Keyword::NoKeyword,
-        });
-        let said: Vec<Keyword> = said.collect();
         match (&said[..], keyword) {
-            (_, Keyword::IS) => words = vec![kept.len()],
+            (_, Keyword::IS) => (said, begin) = (vec![keyword], kept.len()),
             ([Keyword::IS], Keyword::NOT)
             | ([Keyword::IS] | [Keyword::IS, Keyword::NOT], Keyword::DISTINCT) => {
-                words.push(kept.len());
+                said.push(keyword);
             }
-            ([Keyword::IS, .., Keyword::DISTINCT], Keyword::FROM) => {
-                let [equal, other] = [DISTINCT[1].clone(), DISTINCT[0].clone()];
-                kept[words[0]].token = if said.len() == 3 { equal } else { other };
-                kept.truncate(words[0] + 1);
-                words.clear();
+            ([Keyword::IS, not @ .., Keyword::DISTINCT], Keyword::FROM) => {
+                kept[begin].token = DISTINCT[not.len()].clone();
+                kept.truncate(begin + 1);
+                said.clear();
                 continue;
             }
-            _ => words.clear(),
+            _ => said.clear(),
         }
         kept.push(token);
     }

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use clickmill_sandbox::build;
-
 /// The state in which each thing was last seen, by its name.
 #[derive(Default)]
 pub(super) struct Seen(HashMap<String, String>);
@@ -41,9 +39,4 @@ pub(super) fn state_of(path: &Path) -> Option<String> {
     let meta = std::fs::metadata(path).ok()?;
     let modified: Option<SystemTime> = meta.modified().ok();
     Some(format!("{modified:?} {}", meta.len()))
-}
-
-/// The state of a component: of a file, or of a folder that one is built of.
-pub(super) fn state_of_component(path: &Path) -> Option<String> {
-    if path.is_dir() { build::state(path) } else { state_of(path) }
 }
