@@ -275,19 +275,18 @@ mod tests {
     }
 
     /// A folder with all that a crate wants, which was built in it.
-    fn whole(folder: PathBuf) -> (PathBuf, Crate) {
+    fn whole(folder: PathBuf) -> Crate {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
         fs::write(folder.join("Cargo.lock"), "").unwrap();
-        let krate = compiled(folder.clone(), folder.join("target/plugins"));
-        (folder, krate)
+        compiled(folder.clone(), folder.join("target/plugins"))
     }
 
     #[test]
     fn the_component_of_a_folder_is_none_of_its_copys() {
         let scratch = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| scratch.path().join(name));
-        let crates = [&one, &other].map(|folder| whole(folder.clone()).1);
+        let crates = [&one, &other].map(|folder| whole(folder.clone()));
         assert!(crates.iter().all(Crate::is_fresh));
         fs::copy(crates[0].dep_info(), crates[1].dep_info()).unwrap();
         assert!(!crates[1].is_fresh());
@@ -320,12 +319,12 @@ mod tests {
     #[test]
     fn a_component_is_stale_where_a_source_that_is_put_back_is_older() {
         let scratch = tempfile::tempdir().unwrap();
-        let (folder, krate) = whole(scratch.path().join("shout"));
+        let krate = whole(scratch.path().join("shout"));
         let fingerprints = krate.built_in().join(TARGET).join("release/.fingerprint");
         fs::create_dir(&fingerprints).unwrap();
         krate.forget_what_is_older();
         assert!(krate.is_fresh() && fingerprints.is_dir());
-        let source = folder.join("src/lib.rs");
+        let source = krate.folder.join("src/lib.rs");
         let write = |text: &str, at: SystemTime| {
             fs::write(&source, text).unwrap();
             fs::File::options().append(true).open(&source).unwrap().set_modified(at).unwrap();
@@ -344,9 +343,23 @@ mod tests {
     }
 
     #[test]
+    fn a_component_is_fresh_however_its_folder_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let krate = whole(scratch.path().join("shout"));
+        let fingerprints = krate.built_in().join(TARGET).join("release/.fingerprint");
+        fs::create_dir(&fingerprints).unwrap();
+        let folder = scratch.path().join("shout/../shout");
+        let other = Crate { folder, name: krate.name.clone(), target: krate.target.clone() };
+        other.forget_what_is_older();
+        assert!(fingerprints.is_dir());
+        let sources = krate.sources().unwrap();
+        assert_eq!(other.made_of(&sources), krate.made_of(&sources));
+    }
+
+    #[test]
     fn of_what_is_saved_while_it_is_built_nothing_is_kept() {
         let scratch = tempfile::tempdir().unwrap();
-        let (folder, krate) = whole(scratch.path().join("shout"));
+        let krate = whole(scratch.path().join("shout"));
         made_of::forget(&krate.component()).unwrap();
         let earlier = SystemTime::now() - std::time::Duration::from_secs(60);
         krate.keep_sources(earlier).unwrap();
