@@ -1,5 +1,8 @@
 //! The contract's text and its version go together, and the version before it is spoken too.
 
+use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::{Files, WorldGenerator as _};
+
 use crate::live::Live;
 use crate::support::{Scratch, component, head, hostile_stage, root, talk};
 
@@ -37,6 +40,33 @@ fn changing_the_contract_changes_its_version() {
         assert_eq!(got.as_str(), *digest, "{file} changed: give it a new version");
     }
     assert_eq!(clickmill_sandbox::CONTRACT, format!("clickmill:plugin@{now}"));
+}
+
+/// No plugin compiles what makes them. With `UPDATE_BINDINGS=1` they are made anew, after the contract was changed or
+/// another version of `wit-bindgen` was taken.
+#[test]
+fn the_bindings_of_the_sdk_are_made_of_its_contract() {
+    let sdk = root().join("plugins/sdk");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(sdk.join("wit")).expect("the contract");
+    let world = resolve.select_world(&[package], Some("plugin")).expect("the world of plugins");
+    let derived = ["PartialEq", "Clone", "serde::Serialize", "serde::Deserialize"];
+    let options = wit_bindgen_rust::Opts {
+        format: true,
+        pub_export_macro: true,
+        default_bindings_module: Some("clickmill_plugin::bindings".to_owned()),
+        additional_derive_attributes: derived.map(str::to_owned).to_vec(),
+        ..wit_bindgen_rust::Opts::default()
+    };
+    let mut files = Files::default();
+    options.build().generate(&mut resolve, world, &mut files).expect("bindings");
+    let (_, made) = files.iter().next().expect("a file");
+    let path = sdk.join("src/bindings.rs");
+    if std::env::var_os("UPDATE_BINDINGS").is_some() {
+        std::fs::write(&path, made).unwrap();
+    }
+    let kept = std::fs::read(&path).unwrap_or_default();
+    assert!(kept == made, "`{}` is not of the contract: UPDATE_BINDINGS=1", path.display());
 }
 
 /// A guest of each contract, whichever comes first.

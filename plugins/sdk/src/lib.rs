@@ -46,6 +46,11 @@
 //! one of its own takes this one without its feature `allocator`, which is on by default.
 
 mod batch;
+/// What `wit/plugin.wit` generates, by a test of the repository. Use the re-exports of the crate root instead.
+#[doc(hidden)]
+#[rustfmt::skip]
+#[expect(unsafe_code, reason = "values are read from memory, and written into it")]
+pub mod bindings;
 mod builder;
 mod column;
 mod decimal;
@@ -64,22 +69,6 @@ pub mod testing;
 mod tree;
 mod typed;
 mod value;
-
-/// What `wit/plugin.wit` generates. Use the re-exports of the crate root instead.
-#[doc(hidden)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a function per import, with an argument per flattened field"
-)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit/plugin.wit",
-        world: "plugin",
-        pub_export_macro: true,
-        default_bindings_module: "clickmill_plugin::bindings",
-        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
-    });
-}
 
 #[cfg(all(target_family = "wasm", not(target_feature = "atomics"), feature = "allocator"))]
 #[global_allocator]

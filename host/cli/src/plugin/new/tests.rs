@@ -35,7 +35,7 @@ fn a_name_is_one_of_a_crate_and_of_a_stage() {
         ("proc-macro", "a word of Rust's own"),
         ("serde", "it is built with"),
         ("clickmill-plugin", "it is built with"),
-        ("wit-bindgen-core", "it is built with"),
+        ("wit-bindgen", "it is built with"),
     ] {
         let told = error(&new(Path::new(name)));
         assert!(told.contains(why) && told.contains(&format!("`{name}`")), "{told}");
