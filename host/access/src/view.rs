@@ -50,7 +50,22 @@ impl MaskedView {
     /// The query that it is.
     pub fn query(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
-        format!("SELECT\n  {}\nFROM {}", columns.join(",\n  "), self.path(&self.of))
+        let columns = columns.join(",\n  ");
+        format!("SELECT\n  {columns}\nFROM {}{}", self.path(&self.of), self.alias())
+    }
+
+    /// Another name for the table where a column has its name: in BigQuery that would be the whole row, with all that is
+    /// sensitive in it.
+    fn alias(&self) -> String {
+        let is_column = |name: &str| {
+            let mut all = self.columns.iter().chain(&self.without);
+            all.any(|column| column.eq_ignore_ascii_case(name))
+        };
+        let mut name = self.of.table.clone();
+        while is_column(&name) {
+            name.push('_');
+        }
+        if name == self.of.table { String::new() } else { format!(" AS {}", quoted(&name)) }
     }
 
     /// The statement that creates it.
@@ -74,4 +89,28 @@ fn quoted(name: &str) -> String {
         }
     }
     quoted + "`"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_is_called_as_the_table_is_not_its_row() {
+        let name =
+            |dataset: &str| TableName { dataset: dataset.to_owned(), table: "visits".into() };
+        let view = |columns: &[&str]| MaskedView {
+            project: "p".to_owned(),
+            of: name("shop"),
+            name: name("shop_masked"),
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            without: vec!["visits_".to_owned()],
+            when: Vec::new(),
+        };
+        assert_eq!(view(&["day"]).query(), "SELECT\n  `day`\nFROM `p`.`shop`.`visits`");
+        assert_eq!(
+            view(&["day", "Visits"]).query(),
+            "SELECT\n  `day`,\n  `Visits`\nFROM `p`.`shop`.`visits` AS `visits__`"
+        );
+    }
 }
