@@ -5,6 +5,6 @@ SELECT
   SUM(events) AS events,
   SUM(errors) AS errors,
   ROUND(100.0 * SUM(errors) / SUM(events), 2) AS error_percent
-FROM clickstream_analytics.errors
+FROM clickstream_analytics.errors AS counts
 GROUP BY page_category
 ORDER BY errors DESC, events DESC, page_category

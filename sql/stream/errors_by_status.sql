@@ -5,7 +5,7 @@ WITH statuses AS (
     status_code,
     SUM(errors) AS errors,
     SUM(SUM(events)) OVER () AS all_events
-  FROM clickstream_analytics.errors
+  FROM clickstream_analytics.errors AS counts
   GROUP BY status_code
 )
 SELECT

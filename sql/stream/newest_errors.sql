@@ -6,7 +6,7 @@ SELECT
   SUM(errors) AS errors,
   MIN(oldest) AS oldest,
   MAX(newest) AS newest
-FROM clickstream_analytics.errors
+FROM clickstream_analytics.errors AS counts
 WHERE errors > 0
 GROUP BY error_message, status_code
 ORDER BY newest DESC, error_message, status_code
