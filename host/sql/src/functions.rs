@@ -14,6 +14,7 @@ mod lists;
 mod numbers;
 mod numeric;
 mod patterns;
+mod re2;
 mod rounding;
 mod scalar;
 mod text;

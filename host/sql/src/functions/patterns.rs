@@ -1,5 +1,4 @@
-//! Regular expressions. BigQuery's are RE2's: here they are put into the words of the crate `regex`, and
-//! refused where the two differ.
+//! Functions of regular expressions.
 
 use std::cell::RefCell;
 
@@ -7,15 +6,13 @@ use regex::{Captures, Regex};
 
 use super::cells::{Int, Text};
 use super::kind::Kind;
+use super::re2::from_re2;
 use super::scalar::{Cell, Form, Named, Wrong, map2, map3, map4};
 use super::text::{LONGEST, bounded, position};
 
 const TT: &[Kind] = &[Kind::Text, Kind::Text];
 const TTI: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
 const TTII: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int];
-
-/// How often RE2 lets something repeat.
-const MOST_REPETITIONS: u32 = 1000;
 
 /// All of them.
 pub(super) static ALL: &[Named] = &[
@@ -237,159 +234,4 @@ fn added(pattern: &Regex, text: &str, by: &str) -> Option<usize> {
         // They are counted where that may matter alone.
         _ => of_matches(pattern.find_iter(text).count()),
     }
-}
-
-/// RE2's syntax in that of the crate `regex`: classes such as `\d` are of ASCII there, and what only one of
-/// the two knows is refused.
-fn from_re2(pattern: &str) -> Result<String, Wrong> {
-    let differs =
-        |what: &str| Wrong::Here(format!("`{pattern}`: {what} is not read here as in BigQuery"));
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern.chars().peekable();
-    // Whether what was read last says how often: a second one is refused, but for the `?` of the lazy ones.
-    let (mut repeated, mut lazy) = (false, false);
-    while let Some(character) = rest.next() {
-        let (was_repeated, was_lazy) = (repeated, lazy);
-        (repeated, lazy) = (false, false);
-        match character {
-            '\\' => match rest.next() {
-                Some('d') => out.push_str("[0-9]"),
-                Some('D') => out.push_str("[^0-9]"),
-                Some('w') => out.push_str("[0-9A-Za-z_]"),
-                Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('s') => out.push_str("[\\t\\n\\f\\r ]"),
-                Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
-                Some('b') => out.push_str("(?-u:\\b)"),
-                Some(same @ ('A' | 'z')) => out.extend(['\\', same]),
-                escaped => escape(escaped, &mut out).map_err(|()| differs("an escape"))?,
-            },
-            '[' => class(&mut rest, &mut out).map_err(differs)?,
-            '(' => {
-                out.push('(');
-                if rest.peek() == Some(&'?') {
-                    let behind: String = rest.clone().skip(1).collect();
-                    let named = behind.starts_with("P<")
-                        || (behind.starts_with('<')
-                            && !behind.starts_with("<=")
-                            && !behind.starts_with("<!"));
-                    let flags = behind.split([':', ')']).next().unwrap_or_default();
-                    if !named && flags.chars().any(|flag| !"imsU-".contains(flag)) {
-                        return Err(differs("a group"));
-                    }
-                    // The question mark says what group it is, not how often.
-                    out.extend(rest.next());
-                }
-            }
-            '*' | '+' if was_repeated || was_lazy => return Err(differs("a repetition twice")),
-            '?' if was_lazy => return Err(differs("a repetition twice")),
-            '*' | '+' => {
-                out.push(character);
-                repeated = true;
-            }
-            '?' => {
-                out.push('?');
-                (repeated, lazy) = (!was_repeated, was_repeated);
-            }
-            '{' => {
-                let inside: String = rest.clone().take_while(|&c| c != '}').collect();
-                let counts: Vec<&str> = inside.split(',').collect();
-                let number =
-                    |count: &str| count.parse::<u32>().is_ok_and(|n| n <= MOST_REPETITIONS);
-                let counted = match counts[..] {
-                    [exactly] => number(exactly),
-                    [least, ""] => number(least),
-                    [least, most] => number(least) && number(most),
-                    _ => false,
-                };
-                if !counted || was_repeated || was_lazy {
-                    return Err(differs("a brace"));
-                }
-                out.push('{');
-                out.extend(rest.by_ref().take(inside.chars().count() + 1));
-                repeated = true;
-            }
-            other => out.push(other),
-        }
-    }
-    Ok(out)
-}
-
-/// An escape that means the same inside and outside of a class.
-fn escape(escaped: Option<char>, out: &mut String) -> Result<(), ()> {
-    match escaped {
-        Some(same @ ('a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' | 'p' | 'P')) => {
-            out.extend(['\\', same])
-        }
-        Some(plain @ ('<' | '>')) => out.push(plain),
-        Some(mark) if mark.is_ascii_punctuation() => out.extend(['\\', mark]),
-        _ => return Err(()),
-    }
-    Ok(())
-}
-
-/// Classes that have a name, as `[:alpha:]`.
-const NAMED_CLASSES: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
-    "space", "upper", "word", "xdigit",
-];
-
-/// Whether a class such as `\w` follows.
-fn is_class(rest: &std::iter::Peekable<std::str::Chars<'_>>) -> bool {
-    let mut rest = rest.clone();
-    rest.next() == Some('\\') && matches!(rest.next(), Some('d' | 'w' | 's' | 'D' | 'W' | 'S'))
-}
-
-fn class(
-    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    out: &mut String,
-) -> Result<(), &'static str> {
-    out.push('[');
-    if rest.next_if_eq(&'^').is_some() {
-        out.push('^');
-    }
-    if rest.next_if_eq(&']').is_some() {
-        out.push_str("\\]");
-    }
-    if rest.next_if_eq(&'-').is_some() {
-        out.push_str("\\-");
-    }
-    while let Some(character) = rest.next() {
-        match character {
-            ']' => {
-                out.push(']');
-                return Ok(());
-            }
-            '[' if rest.peek() == Some(&':') => {
-                let inside: String = rest.clone().skip(1).take_while(|&c| c != ']').collect();
-                let is_named = inside.strip_suffix(':').is_some_and(|name| {
-                    NAMED_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name))
-                });
-                if !is_named {
-                    return Err("a class of this name");
-                }
-                out.push('[');
-                out.extend(rest.by_ref().take(inside.chars().count() + 2));
-            }
-            '[' | '&' | '~' => out.extend(['\\', character]),
-            '-' if rest.peek() == Some(&'-') => return Err("a range of hyphens"),
-            '-' if is_class(rest) => return Err("a range up to a class"),
-            '\\' => {
-                match rest.next() {
-                    Some('d') => out.push_str("0-9"),
-                    Some('w') => out.push_str("0-9A-Za-z_"),
-                    Some('s') => out.push_str("\\t\\n\\f\\r "),
-                    escaped => {
-                        escape(escaped, out).map_err(|()| "an escape in a class")?;
-                        continue;
-                    }
-                }
-                // No range begins with a class.
-                if rest.next_if_eq(&'-').is_some() {
-                    out.push_str("\\-");
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    Err("a class without end")
 }
