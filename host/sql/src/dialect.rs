@@ -14,6 +14,8 @@ mod given;
 mod listed;
 mod names;
 mod not_in;
+mod raw;
+mod sequences;
 mod syntax;
 mod tokens;
 mod trees;
@@ -68,6 +70,7 @@ pub(crate) fn condition(text: &str) -> Result<ExprWithAlias, DataFusionError> {
 fn parser(text: &str) -> Result<Parser<'static>, DataFusionError> {
     let tokens = tokens::tokens(text)?;
     depth::in_tokens(&tokens)?;
+    sequences::checked(&tokens)?;
     let parser = Parser::new(&BigQueryDialect {}).with_recursion_limit(depth::PARSER_DEPTH);
     Ok(parser.with_tokens_with_locations(tokens))
 }

@@ -25,7 +25,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use extremes::{nullable, sorted};
 pub(super) use kind::Kind;
-pub(super) use numeric::numeric_literal;
+pub(super) use numeric::{exact_numeric, numeric_literal};
 use scalar::{Checked, Named};
 
 /// All of them.

@@ -5,11 +5,11 @@ use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, NullTreatment, ObjectName, Value, WindowType,
+    FunctionArguments, Ident, NullTreatment, ObjectName, OrderByExpr, Value, WindowType,
 };
 
 use super::listed::{AGGREGATES, Aggregate, INNER, RENAMED, TEMPLATES, TIMED, WINDOWS, Windowed};
-use super::syntax::{refused, window};
+use super::syntax::{bare, refused, window};
 use super::trees::{arithmetic, as_number, as_text, call, fill, text};
 use crate::functions;
 
@@ -142,7 +142,11 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
     let name = aggregate.name;
     let mut inner = checked_window(function)?;
     let FunctionArguments::List(list) = &mut inner.args else { return Err(refused(function)) };
-    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    let distinct = match list.duplicate_treatment {
+        None => false,
+        Some(DuplicateTreatment::Distinct) => true,
+        Some(DuplicateTreatment::All) => return Err(refused(format!("{name} with ALL"))),
+    };
     if distinct && !aggregate.distinct {
         return Err(refused(format!("{name} with DISTINCT")));
     }
@@ -171,7 +175,14 @@ fn aggregated(aggregate: &Aggregate, function: &Function) -> Result<Expr, DataFu
             FunctionArgumentClause::IgnoreOrRespectNulls(nulls) if name == "ARRAY_AGG" => {
                 inner.null_treatment = Some(nulls);
             }
-            FunctionArgumentClause::OrderBy(by) if collects => orders = by,
+            FunctionArgumentClause::OrderBy(by) if collects => {
+                // DataFusion takes a number for the place of an argument.
+                let is_literal = |order: &&OrderByExpr| matches!(bare(&order.expr), Expr::Value(_));
+                if let Some(order) = by.iter().find(is_literal) {
+                    return plan_err!("ORDER BY in {name} does not take the literal `{order}`");
+                }
+                orders = by;
+            }
             FunctionArgumentClause::Limit(limit) if collects => {
                 if as_number(&limit).is_none_or(|limit| limit < 1) {
                     return plan_err!("LIMIT in {name} wants a literal, 1 or more");

@@ -4,13 +4,14 @@ use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo,
-    Expr, Subscript, UnaryOperator, Value, ValueWithSpan,
+    Expr, Subscript, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::calls::{interval_parts, prepare, translated};
 use super::not_in::{unwrapped, with_null_in_mind};
 use super::syntax::refused;
 use super::trees::{arithmetic, as_number, call, text};
+use crate::functions;
 
 /// Before what is in it is looked at: words that are no expressions become arguments.
 pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
@@ -43,6 +44,12 @@ pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
             {
                 *expr = Expr::Value(Value::Number(negative, false).into());
             }
+        }
+        // The parser takes a product for what it is of, BigQuery the first factor.
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: of }
+            if matches!(**of, Expr::BinaryOp { .. }) =>
+        {
+            return plan_err!("`~` wants parentheses in a product here: `(~x) * y` or `~(x * y)`");
         }
         _ => {}
     }
@@ -120,17 +127,22 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             let name = format!("{safe}{}", cast(data_type)?);
             Ok(Some(call(&name, vec![(**of).clone()])))
         }
-        Expr::TypedString(typed) => match &typed.data_type {
-            DataType::Date
-            | DataType::Datetime(None)
-            | DataType::Timestamp(None, _)
-            | DataType::Numeric(ExactNumberInfo::None)
-            | DataType::Decimal(ExactNumberInfo::None) => {
-                let name = cast(&typed.data_type)?;
-                let value = typed.value.value.clone().into_string().unwrap_or_default();
+        Expr::TypedString(typed) => match (&typed.data_type, &typed.value.value) {
+            (
+                of @ (DataType::Date
+                | DataType::Datetime(None)
+                | DataType::Timestamp(None, TimezoneInfo::None)
+                | DataType::Numeric(ExactNumberInfo::None)
+                | DataType::Decimal(ExactNumberInfo::None)),
+                Value::SingleQuotedString(value),
+            ) => {
+                let name = cast(of)?;
+                if name == "cast_numeric" {
+                    functions::exact_numeric(value)?;
+                }
                 Ok(Some(call(name, vec![text(value)])))
             }
-            other => Err(refused(format!("a literal of {other}"))),
+            (of, value) => Err(refused(format!("the literal `{of} {value}`"))),
         },
         Expr::Ceil { expr: of, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
             Ok(Some(call("ceil", vec![(**of).clone()])))
@@ -267,7 +279,7 @@ fn cast(to: &DataType) -> Result<&'static str, DataFusionError> {
         DataType::Bytes(None) => "cast_bytes",
         DataType::Date => "cast_date",
         DataType::Datetime(None) => "cast_datetime",
-        DataType::Timestamp(None, _) => "cast_timestamp",
+        DataType::Timestamp(None, TimezoneInfo::None) => "cast_timestamp",
         DataType::Double(ExactNumberInfo::None) => {
             return plan_err!("DOUBLE is no type of BigQuery, wanted FLOAT64");
         }

@@ -18,11 +18,14 @@ pub(super) fn name(given: &Ident) -> Result<(), DataFusionError> {
         Some('\'' | '"') => Err(plan_datafusion_err!(
             "{given} is a text, and no name: write it without marks, or in backticks"
         )),
-        None if RESERVED.split_whitespace().any(|word| word.eq_ignore_ascii_case(&given.value)) => {
-            Err(plan_datafusion_err!(
-                "{given} is a reserved word of BigQuery, and a name in backticks alone: `{given}`"
-            ))
-        }
+        None if is_reserved(&given.value) => Err(plan_datafusion_err!(
+            "{given} is a reserved word of BigQuery, and a name in backticks alone: `{given}`"
+        )),
         _ => Ok(()),
     }
+}
+
+/// Whether a word is a name in backticks alone.
+pub(super) fn is_reserved(word: &str) -> bool {
+    RESERVED.split_whitespace().any(|reserved| reserved.eq_ignore_ascii_case(word))
 }

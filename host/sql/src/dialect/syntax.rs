@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 use datafusion::common::plan_datafusion_err;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause,
-    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, Offset,
+    OffsetRows, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias,
     TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value,
     WildcardAdditionalOptions, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
@@ -64,7 +64,8 @@ pub(super) fn query(query: &Query) -> Checked {
     match limit_clause {
         None => {}
         Some(LimitClause::LimitOffset { limit: Some(limit), offset, limit_by })
-            if limit_by.is_empty() =>
+            if limit_by.is_empty()
+                && offset.as_ref().is_none_or(|offset| is_behind(offset, limit)) =>
         {
             let skipped = offset.as_ref().map(|offset| &offset.value);
             if let Some(other) = [limit].into_iter().chain(skipped).find(|count| !is_count(count)) {
@@ -88,6 +89,11 @@ pub(super) fn query(query: &Query) -> Checked {
         }
     }
     set(body)
+}
+
+/// Whether this is `OFFSET skip` behind its LIMIT.
+fn is_behind(offset: &Offset, limit: &Expr) -> bool {
+    offset.rows == OffsetRows::None && offset.value.span().start > limit.span().start
 }
 
 /// NULL, which also a computed number may be, would be no bound.
@@ -214,8 +220,9 @@ fn wildcard(options: &WildcardAdditionalOptions) -> Checked {
         && options.opt_rename.is_none()
         && options.opt_alias.is_none();
     only(plain, "`*` with other than EXCEPT or REPLACE")?;
-    let replaced = options.opt_replace.iter().flat_map(|replaced| &replaced.items);
-    let replaced: Vec<&Ident> = replaced.map(|item| &item.column_name).collect();
+    let replaced = || options.opt_replace.iter().flat_map(|replaced| &replaced.items);
+    only(replaced().all(|item| item.as_keyword), "REPLACE without AS")?;
+    let replaced = replaced().map(|item| &item.column_name);
     let excepted = options.opt_except.iter();
     let excepted = excepted
         .flat_map(|except| [&except.first_element].into_iter().chain(&except.additional_elements));
@@ -232,6 +239,7 @@ fn joined(tables: &TableWithJoins) -> Checked {
 
 fn join(join: &Join) -> Checked {
     use JoinOperator as Of;
+    only(!join.global, "GLOBAL JOIN")?;
     let (constraint, whole) = match &join.join_operator {
         Of::Join(constraint)
         | Of::Inner(constraint)
@@ -243,7 +251,6 @@ fn join(join: &Join) -> Checked {
         }
         _ => return Err(refused("this kind of JOIN")),
     };
-    only(!join.global, "GLOBAL JOIN")?;
     match constraint {
         JoinConstraint::On(_) => Ok(()),
         // A column of both is the first that is not null in BigQuery, the left one here.
@@ -324,7 +331,7 @@ fn key(expr: &Expr, what: &str) -> Checked {
 }
 
 /// An expression without parentheses and signs.
-fn bare(expr: &Expr) -> &Expr {
+pub(super) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner)
         | Expr::UnaryOp { op: UnaryOperator::Plus | UnaryOperator::Minus, expr: inner } => {

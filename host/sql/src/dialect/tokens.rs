@@ -7,6 +7,8 @@ use datafusion::sql::sqlparser::dialect::BigQueryDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::raw;
+
 /// What a literal is of.
 #[derive(Clone, Copy, PartialEq)]
 enum Of {
@@ -16,6 +18,7 @@ enum Of {
 
 /// The tokens of a text, its literals read.
 pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, DataFusionError> {
+    let sql = &*raw::readable(sql);
     let tokens = Tokenizer::new(&BigQueryDialect {}, sql)
         .with_unescape(false)
         .tokenize_with_location()
@@ -179,6 +182,12 @@ fn literal(token: Token, begins: impl Fn() -> Option<char>) -> Result<Token, Dat
         {
             Err(line_break())
         }
+        Token::SingleQuotedRawStringLiteral(raw) if raw.contains('\'') => {
+            Err(doubled("other marks"))
+        }
+        Token::DoubleQuotedRawStringLiteral(raw) if raw.contains('"') => {
+            Err(doubled("other marks"))
+        }
         Token::SingleQuotedRawStringLiteral(raw)
         | Token::DoubleQuotedRawStringLiteral(raw)
         | Token::TripleSingleQuotedRawStringLiteral(raw)
@@ -199,7 +208,16 @@ fn literal(token: Token, begins: impl Fn() -> Option<char>) -> Result<Token, Dat
         Token::ShiftLeft | Token::ShiftRight => {
             Err(plan_datafusion_err!("`{token}` is not taken here: the parser does not know it"))
         }
+        Token::Word(word)
+            if word.quote_style == Some('`')
+                && (word.value.is_empty() || word.value.contains(['`', '\\'])) =>
+        {
+            Err(plan_datafusion_err!(
+                "{word}: a name in backticks is not empty here, and has no backslash and no other backtick in it"
+            ))
+        }
         Token::DoubleEq
+        | Token::LBrace
         | Token::HexStringLiteral(_)
         | Token::Number(_, true)
         | Token::DollarQuotedString(_)
@@ -213,13 +231,17 @@ fn literal(token: Token, begins: impl Fn() -> Option<char>) -> Result<Token, Dat
     }
 }
 
-/// A literal that the tokenizer ended at a quotation mark behind a backslash went on in BigQuery.
+fn doubled(instead: &str) -> DataFusionError {
+    plan_datafusion_err!("a doubled quotation mark is no mark in BigQuery: write {instead}")
+}
+
+/// What is read by [`raw`] ends behind no backslash.
 fn ends_here(raw: String) -> Result<String, DataFusionError> {
     let backslashes = raw.bytes().rev().take_while(|byte| *byte == b'\\').count();
     match backslashes % 2 {
         0 => Ok(raw),
         _ => Err(plan_datafusion_err!(
-            "a quotation mark behind a backslash in a raw or byte literal is not read here: use the other kind of marks"
+            "a raw or byte literal has no end: a backslash takes the quotation mark behind it along"
         )),
     }
 }
@@ -238,9 +260,7 @@ fn unescaped(raw: &str, quote: Option<char>, of: Of) -> Result<Vec<u32>, DataFus
     let mut rest = raw.chars();
     while let Some(character) = rest.next() {
         if Some(character) == quote {
-            return Err(plan_datafusion_err!(
-                "a doubled quotation mark is no mark in BigQuery: write `\\{character}`"
-            ));
+            return Err(doubled(&format!("`\\{character}`")));
         }
         if quote.is_some() && LINE_BREAKS.contains(&character) {
             return Err(line_break());

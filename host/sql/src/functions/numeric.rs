@@ -142,7 +142,18 @@ fn of_literal(literal: f64) -> Result<i128, DataFusionError> {
     }
 }
 
-/// The same as a value of a plan.
+/// Refuses the text of a literal whose digits do not all fit, which CAST would round.
+pub(crate) fn exact_numeric(text: &str) -> Result<(), DataFusionError> {
+    match read(text) {
+        Some((_, true)) => Ok(()),
+        Some(_) => plan_err!(
+            "NUMERIC '{text}' has more than nine digits after the point: CAST('{text}' AS NUMERIC) rounds it"
+        ),
+        None => plan_err!("`{text}` is no NUMERIC"),
+    }
+}
+
+/// A literal beside a NUMERIC as a value of a plan.
 pub(crate) fn numeric_literal(literal: f64) -> Result<ScalarValue, DataFusionError> {
     Ok(ScalarValue::Decimal128(Some(of_literal(literal)?), 38, 9))
 }
