@@ -10,6 +10,7 @@ mod calls;
 mod depth;
 mod elements;
 mod expressions;
+mod from;
 mod given;
 mod listed;
 mod names;
@@ -115,9 +116,14 @@ impl VisitorMut for Translator<'_> {
         syntax::go_on(done.and_then(|()| elements::rename_in_order(query)))
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        syntax::go_on(from::ordered(query))
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         let done = windows::expand(select)
             .and_then(|()| syntax::select(select))
+            .and_then(|()| from::apart(select))
             .and_then(|()| using::order(select))
             .and_then(|()| elements::rename(select))
             .and_then(|()| unnest::expand(select));
@@ -128,7 +134,7 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        syntax::go_on(aliases::resolve(select))
+        syntax::go_on(from::checked(select).and_then(|()| aliases::resolve(select)))
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {

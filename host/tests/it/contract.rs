@@ -89,7 +89,7 @@ fn guests_of_both_contracts_run_in_one_chain() {
         let summary = scratch.summary(&pipeline, &[]);
         assert_eq!(summary["rows_out"], 2, "{summary:#}");
         assert_eq!(summary["rows_rejected"], 1, "{summary:#}");
-        let same = "SELECT COUNT(*) FROM test.out WHERE out = before AND bytes > 0";
+        let same = "SELECT COUNT(*) FROM test.out AS made WHERE out = before AND bytes > 0";
         assert_eq!(scratch.number(same), 2);
     }
 }
@@ -141,8 +141,9 @@ fn a_live_stream_swaps_from_the_contract_before_to_this_one_and_back() {
     assert_eq!((second, first), (from, back), "the set before is the same again");
     let rows = |set: &serde_json::Value, made: &str| {
         let set = set.as_str().unwrap();
-        scratch
-            .number(&format!("SELECT COUNT(*) FROM test.out WHERE plugin_set = '{set}' AND {made}"))
+        scratch.number(&format!(
+            "SELECT COUNT(*) FROM test.out AS made WHERE plugin_set = '{set}' AND {made}"
+        ))
     };
     let (by_old, by_new) =
         ("before IS NOT NULL AND out IS NULL", "out IS NOT NULL AND before IS NULL");

@@ -164,8 +164,9 @@ fn each_misdeed_costs_the_guilty_row_and_says_why() {
         let (summary, _) = loaded(&scratch, &pipeline, &[]);
         assert_eq!(summary["rows_out"], 19, "{misdeed}: {summary:#}");
         assert_eq!(summary["rows_rejected"], 1, "{misdeed}");
-        let good = scratch
-            .number("SELECT COUNT(DISTINCT out) FROM test.out WHERE out LIKE '%good%' AND flag");
+        let good = scratch.number(
+            "SELECT COUNT(DISTINCT out) FROM test.out AS made WHERE out LIKE '%good%' AND flag",
+        );
         assert_eq!(good, 19, "{misdeed}");
         let letter = &scratch
             .query("SELECT code, errorMessage, payloadString, source_line FROM test.dead_letter")
@@ -217,7 +218,7 @@ fn what_a_guest_keeps_is_gone_with_the_batch() {
     let lines = (0..300).map(|n| format!("\"visitor {n}\"\n"));
     scratch.write("input.ndjson", lines.collect::<String>());
     assert_eq!(scratch.summary(&pipeline, &[])["rows_out"], 300);
-    let told = scratch.query("SELECT DISTINCT out FROM test.out");
+    let told = scratch.query("SELECT DISTINCT out FROM test.out AS made");
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["out"], "nothing");
 }

@@ -545,7 +545,8 @@ fn a_lookup_table_goes_through_the_same_door() {
     assert_eq!(swapped["version"]["changes"][0], "hostile: lookup words");
     live.wait_for_rows(2, 1000);
     live.end();
-    let words = scratch.query("SELECT DISTINCT plugin_set, out FROM test.out ORDER BY out DESC");
+    let words =
+        scratch.query("SELECT DISTINCT plugin_set, out FROM test.out AS made ORDER BY out DESC");
     let words: Vec<&str> = words.iter().map(|row| row["out"].as_str().unwrap()).collect();
     assert_eq!(words, ["old", "new"]);
 }
@@ -612,7 +613,7 @@ fn a_plugin_crate_is_rebuilt_on_save() {
     wait_until("a swap", || live.history().len() == 2);
     live.wait_for_rows(2, 500);
     live.end();
-    let words = scratch.query("SELECT DISTINCT out FROM test.out ORDER BY out");
+    let words = scratch.query("SELECT DISTINCT out FROM test.out AS made ORDER BY out");
     let words: Vec<&str> = words.iter().map(|row| row["out"].as_str().unwrap()).collect();
     assert_eq!(words, ["first", "second"]);
 }

@@ -116,7 +116,8 @@ fn sample_is_made_again(scratch: &Scratch) {
     assert_eq!(sets.len(), 12);
     for set in sets {
         let digest = set["plugin_set"].as_str().unwrap();
-        let sql = format!("SELECT out FROM test.out WHERE plugin_set = '{digest}' LIMIT 20");
+        let sql =
+            format!("SELECT out FROM test.out AS made WHERE plugin_set = '{digest}' LIMIT 20");
         let wanted: Vec<String> =
             scratch.query(&sql).iter().map(|row| row["out"].as_str().unwrap().to_owned()).collect();
         let library = store.restore(&file, &store.set(digest).unwrap()).unwrap();

@@ -2,6 +2,7 @@
 //! in DataFusion behind them, so what is selected is put in place of its name. Works on a SELECT that is in
 //! DataFusion's words: units such as `MONTH` are names no more.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::common::plan_err;
@@ -17,6 +18,7 @@ use super::trees::call;
 /// Puts what is selected in place of its names.
 pub(super) fn resolve(select: &mut Select) -> Result<(), DataFusionError> {
     let selected = Selected(select.projection.iter().filter_map(named).collect());
+    selected.apart()?;
     if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
         keys.iter_mut().try_for_each(|key| selected.key(key))?;
     }
@@ -31,7 +33,7 @@ pub(super) fn resolve(select: &mut Select) -> Result<(), DataFusionError> {
 }
 
 /// What is selected under a name, which a column has without being given one.
-fn named(item: &SelectItem) -> Option<(String, Expr)> {
+pub(super) fn named(item: &SelectItem) -> Option<(String, Expr)> {
     match item {
         SelectItem::ExprWithAlias { expr, alias } => Some((alias.value.clone(), expr.clone())),
         SelectItem::UnnamedExpr(expr) => Some((column(expr)?.value.clone(), expr.clone())),
@@ -52,6 +54,22 @@ fn column(expr: &Expr) -> Option<&Ident> {
 struct Selected(Vec<(String, Expr)>);
 
 impl Selected {
+    /// Refuses two names that differ in capitals alone: they are one in BigQuery, which could not tell them apart.
+    fn apart(&self) -> Result<(), DataFusionError> {
+        let mut known: HashMap<String, &str> = HashMap::new();
+        for (name, _) in &self.0 {
+            if let Some(other) = known.insert(name.to_lowercase(), name)
+                && other != name
+            {
+                return plan_err!(
+                    "SELECT has two columns `{other}` and `{name}`, which is one name in BigQuery: give one of them \
+                     another with AS"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// What is selected under a name; `None` where that is the name alone.
     fn by_name(&self, name: &Ident) -> Result<Option<&Expr>, DataFusionError> {
         let mut all = self.0.iter();
@@ -71,8 +89,7 @@ impl Selected {
             _ => return Ok(()),
         };
         let Some(selected) = self.by_name(&name)? else { return Ok(()) };
-        let mut found = Found::default();
-        let _ = Visit::visit(selected, &mut found);
+        let found = Found::within(selected);
         if found.aggregate || found.window {
             return plan_err!(
                 "GROUP BY `{name}`: SELECT gives this name to an aggregate or a window function; \
@@ -133,8 +150,7 @@ impl Resolver<'_> {
                  write the column with its table, as in `table.{name}`, or give that another name"
             );
         }
-        let mut found = Found::default();
-        let _ = Visit::visit(selected, &mut found);
+        let found = Found::within(selected);
         if found.window && clause == "HAVING" {
             return plan_err!("HAVING takes no window functions, which `{name}` is the name of");
         }
@@ -178,10 +194,18 @@ impl VisitorMut for Resolver<'_> {
 
 /// What an expression has in it, its subqueries left out.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     queries: usize,
-    aggregate: bool,
-    window: bool,
+    pub(super) aggregate: bool,
+    pub(super) window: bool,
+}
+
+impl Found {
+    pub(super) fn within(of: &impl Visit) -> Self {
+        let mut found = Self::default();
+        let _ = Visit::visit(of, &mut found);
+        found
+    }
 }
 
 impl Visitor for Found {

@@ -56,6 +56,13 @@ pub(super) fn query(query: &Query) -> Checked {
     only(!with.as_ref().is_some_and(|with| with.recursive), "WITH RECURSIVE")?;
     if let Some(with) = with {
         with.cte_tables.iter().try_for_each(|query| alias_of(Some(&query.alias)))?;
+        let mut names = with.cte_tables.iter().map(|query| &query.alias.name.value);
+        let mut known = HashSet::new();
+        if let Some(twice) = names.find(|name| !known.insert(name.to_lowercase())) {
+            return Err(plan_datafusion_err!(
+                "WITH gives the name `{twice}` twice, whatever the capitals"
+            ));
+        }
     }
     only(fetch.is_none(), "FETCH")?;
     only(locks.is_empty() && for_clause.is_none(), "FOR")?;
@@ -77,6 +84,11 @@ pub(super) fn query(query: &Query) -> Checked {
         Some(_) => return Err(refused("LIMIT other than `LIMIT count [OFFSET skip]`")),
     }
     if let Some(order_by) = order_by {
+        if matches!(&**body, SetExpr::Select(select) if select.from.is_empty()) {
+            return Err(plan_datafusion_err!(
+                "SELECT takes no ORDER BY without FROM: write `FROM (SELECT 1)`"
+            ));
+        }
         only(order_by.interpolate.is_none(), "INTERPOLATE")?;
         match &order_by.kind {
             OrderByKind::All(_) => return Err(refused("ORDER BY ALL")),

@@ -223,7 +223,7 @@ fn attach(
 }
 
 /// What the columns of a table may be called by.
-fn name_of(table: &TableFactor) -> Option<Ident> {
+pub(super) fn name_of(table: &TableFactor) -> Option<Ident> {
     match table {
         TableFactor::Table { alias: Some(alias), .. }
         | TableFactor::Derived { alias: Some(alias), .. } => Some(alias.name.clone()),

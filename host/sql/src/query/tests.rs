@@ -164,7 +164,10 @@ async fn a_column_without_a_name_has_one_in_the_answer_alone() {
         ("SELECT * FROM (SELECT COUNT(*) FROM UNNEST([1]) AS x)", "f0_"),
         ("SELECT 1, * FROM (SELECT 2, 3 AS x, 2)", "f0_, f1_, x, f2_"),
         ("SELECT * FROM (SELECT 2), (SELECT 2)", "f0_, f1_"),
-        ("WITH t AS (SELECT COUNT(*)) SELECT * FROM t AS a CROSS JOIN t AS b", "f0_, f1_"),
+        (
+            "WITH t AS (SELECT COUNT(*) FROM UNNEST([1])) SELECT * FROM t AS a CROSS JOIN t AS b",
+            "f0_, f1_",
+        ),
         ("SELECT * FROM (SELECT 1 UNION ALL SELECT 2 AS b)", "f0_"),
         ("SELECT * FROM UNNEST([1, 2])", "f0_"),
         ("SELECT (x) FROM (SELECT 1 AS x)", "x"),
@@ -174,7 +177,7 @@ async fn a_column_without_a_name_has_one_in_the_answer_alone() {
     }
     for (sql, said) in [
         ("SELECT f0_ FROM (SELECT 1)", "No field named f0_"),
-        ("SELECT `count(*)` FROM (SELECT COUNT(*))", "No field named"),
+        ("SELECT `count(*)` FROM (SELECT COUNT(*) FROM UNNEST([1]))", "No field named"),
         ("SELECT -x FROM UNNEST([1]) AS x ORDER BY f0_", "No field named f0_"),
         ("SELECT 1, f0_ FROM (SELECT 2 AS f0_)", "two columns `f0_`"),
     ] {
