@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::calls::{interval_parts, prepare, translated};
+use super::given::no_text;
 use super::not_in::{unwrapped, with_null_in_mind};
 use super::syntax::refused;
 use super::trees::{arithmetic, as_number, call, text};
@@ -67,9 +68,9 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
     match expr {
         Expr::Identifier(name) if name.value.starts_with("@@") => Err(refused(name)),
         Expr::InSubquery { negated: true, .. } => Ok(with_null_in_mind(expr)),
+        Expr::CompoundIdentifier(path) => path.iter().try_for_each(no_text).map(|()| None),
         // What is compared, and how, is seen once types are known.
         Expr::Identifier(_)
-        | Expr::CompoundIdentifier(_)
         | Expr::IsFalse(_)
         | Expr::IsNotFalse(_)
         | Expr::IsTrue(_)

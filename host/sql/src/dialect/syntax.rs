@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
 
-use super::given::name;
+use super::given::{name, no_text, no_texts};
 use super::unnest;
 
 type Checked = Result<(), DataFusionError>;
@@ -206,8 +206,12 @@ pub(super) fn select(select: &Select) -> Checked {
             SelectItem::ExprWithAliases { .. } => return Err(refused("an alias of several names")),
             SelectItem::Wildcard(options) => wildcard(options)?,
             SelectItem::QualifiedWildcard(of, options) => {
-                let table = matches!(of, SelectItemQualifiedWildcardKind::ObjectName(_));
-                only(table, "`.*` of an expression")?;
+                match of {
+                    SelectItemQualifiedWildcardKind::ObjectName(table) => no_texts(table)?,
+                    SelectItemQualifiedWildcardKind::Expr(_) => {
+                        return Err(refused("`.*` of an expression"));
+                    }
+                }
                 wildcard(options)?;
             }
         }
@@ -239,10 +243,13 @@ fn wildcard(options: &WildcardAdditionalOptions) -> Checked {
     let excepted = excepted
         .flat_map(|except| [&except.first_element].into_iter().chain(&except.additional_elements));
     let mut names = HashSet::new();
-    match excepted.chain(replaced).find(|name| !names.insert(name.value.to_lowercase())) {
-        Some(twice) => Err(plan_datafusion_err!("EXCEPT and REPLACE of `*` name `{twice}` twice")),
-        None => Ok(()),
+    for name in excepted.chain(replaced) {
+        no_text(name)?;
+        if !names.insert(name.value.to_lowercase()) {
+            return Err(plan_datafusion_err!("EXCEPT and REPLACE of `*` name `{name}` twice"));
+        }
     }
+    Ok(())
 }
 
 fn joined(tables: &TableWithJoins) -> Checked {
@@ -266,7 +273,10 @@ fn join(join: &Join) -> Checked {
     match constraint {
         JoinConstraint::On(_) => Ok(()),
         // A column of both is the first that is not null in BigQuery, the left one here.
-        JoinConstraint::Using(_) => only(!whole, "RIGHT or FULL JOIN with USING"),
+        JoinConstraint::Using(columns) => {
+            columns.iter().try_for_each(no_texts)?;
+            only(!whole, "RIGHT or FULL JOIN with USING")
+        }
         JoinConstraint::Natural => Err(refused("NATURAL JOIN")),
         JoinConstraint::None => {
             // Each row is joined with its own elements.
@@ -279,7 +289,7 @@ fn join(join: &Join) -> Checked {
 pub(super) fn table(table: &TableFactor) -> Checked {
     match table {
         TableFactor::Table {
-            name: _,
+            name: path,
             alias,
             args,
             with_hints,
@@ -290,6 +300,7 @@ pub(super) fn table(table: &TableFactor) -> Checked {
             sample,
             index_hints,
         } => {
+            no_texts(path)?;
             only(args.is_none(), "a table function")?;
             only(version.is_none(), "FOR SYSTEM_TIME AS OF")?;
             only(sample.is_none(), "TABLESAMPLE")?;

@@ -11,12 +11,14 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut, WindowSpec, WindowType,
 };
 
+use super::given::no_text;
 use super::syntax::{go_on, window};
 
 /// Puts the windows that a SELECT defines into their places.
 pub(super) fn expand(select: &mut Select) -> Result<(), DataFusionError> {
     let mut windows = Windows::default();
     for NamedWindowDefinition(name, definition) in std::mem::take(&mut select.named_window) {
+        no_text(&name)?;
         if windows.find(&name).is_ok() {
             return plan_err!("WINDOW defines `{name}` twice");
         }
@@ -48,6 +50,7 @@ struct Windows {
 
 impl Windows {
     fn find(&self, name: &Ident) -> Result<&WindowSpec, DataFusionError> {
+        no_text(name)?;
         let mut known = self.known.iter();
         let found = known.find(|(known, _)| known.value.eq_ignore_ascii_case(&name.value));
         found.map(|(_, spec)| spec).ok_or_else(|| {
