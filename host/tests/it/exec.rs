@@ -3,13 +3,16 @@
 mod caller;
 mod tables;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::buffer::Buffer;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::ipc::reader::StreamDecoder;
 use serde_json::{Value as Json, json};
 
 use caller::{Answer, Caller, Kind, frame, messages};
@@ -379,6 +382,34 @@ fn what_is_no_frame_or_no_element_ends_the_process_with_an_error_that_says_so() 
     let error = caller.said(Kind::Error);
     assert!(error.to_string().contains("max_rows"), "{error:#}");
     assert_eq!(caller.exit_code(), 2);
+}
+
+#[test]
+fn of_damage_at_which_the_reader_of_arrow_panics_nothing_is_told_but_the_answer() {
+    plugins();
+    let scratch = Scratch::new();
+    let stream = pipeline("stream.toml");
+    let whole = messages(&Record::made_up(3));
+    let changed = (0..whole.len()).map(|at| {
+        let mut changed = whole.clone();
+        changed[at] ^= 0xff;
+        changed
+    });
+    let is_panicked_at = |batch: &Vec<u8>| {
+        let read = || {
+            let (mut decoder, mut rest) = (StreamDecoder::new(), Buffer::from(batch.clone()));
+            while !rest.is_empty() && decoder.decode(&mut rest).is_ok() {}
+        };
+        catch_unwind(read).is_err()
+    };
+    for batch in changed.filter(is_panicked_at).step_by(5).take(6) {
+        let frames = [frame(Kind::Hello, br#"{"protocol": 1}"#), frame(Kind::Batch, &batch)];
+        let input = File::open(scratch.write("frames", frames.concat())).unwrap();
+        let output = scratch.command(&exec(&stream, &[])).stdin(input).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(!told.contains("panicked") && !told.contains("RUST_BACKTRACE"), "{told}");
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! What is in it is not trusted: only plain columns are taken, whose memory is that of the frame, neither
 //! compressed nor by reference to a dictionary, so that no frame becomes much more than it has bytes.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, StructArray};
@@ -15,8 +14,8 @@ use arrow::ipc::root_as_message;
 use bytes::Bytes;
 
 use clickmill_config::BatchLimits;
-use clickmill_core::Micros;
 use clickmill_core::batch::Message;
+use clickmill_core::{Micros, panics};
 
 /// The columns, and whether each has to be there.
 const COLUMNS: [(&str, bool); 7] = [
@@ -48,8 +47,8 @@ pub(super) struct Messages {
 /// is wrong with it.
 pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, String> {
     // Whatever Arrow makes of bytes that are none of its own.
-    let batch = catch_unwind(AssertUnwindSafe(|| batch(body)));
-    let batch = batch.unwrap_or_else(|_| Err("is not an Arrow IPC stream".to_owned()))?;
+    let batch = panics::answered(|| batch(body));
+    let batch = batch.unwrap_or_else(|| Err("is not an Arrow IPC stream".to_owned()))?;
     let columns = Columns::of(&batch)?;
     let mut cut: Vec<Messages> = Vec::new();
     let mut bytes = 0;
