@@ -304,6 +304,31 @@ fn who_is_stopped_or_killed_blocks_nobody_and_follows_when_it_goes_on() {
     all_rows_are_made_by_known_sets(&fleet);
 }
 
+#[test]
+fn where_all_are_gone_it_is_told_what_is_waited_for() {
+    let fleet = Fleet::new("fleet");
+    let [mut first, mut last] = [fleet.replica(), fleet.replica()];
+    let kill = |live: &mut Live| {
+        live.child.kill().unwrap();
+        live.child.wait().unwrap();
+    };
+    kill(&mut first);
+    wait_until("the first to be gone", || {
+        let status = fleet.done("status", &[]);
+        let replicas = status["replicas"].as_array().cloned().unwrap_or_default();
+        replicas.iter().any(|replica| replica["live"] == false)
+    });
+    kill(&mut last);
+    // No further sign comes: that is known after three intervals.
+    let output = fleet.run("status", &[]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("these seem gone: waiting for another sign of life"), "{told}");
+    let status: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let replicas = status["replicas"].as_array().unwrap();
+    assert!(replicas.iter().all(|replica| replica["live"] == false), "{status:#}");
+}
+
 /// Whether proposal `n` has come so far.
 type Step<'a> = Box<dyn Fn(&Path, u64) -> bool + 'a>;
 

@@ -5,6 +5,7 @@ mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::error::FleetError;
 use super::follow::{keep, made, opened};
@@ -23,6 +24,9 @@ use clickmill_sandbox::{Change, ChangeError, Golden, Library};
 
 /// Entries that are told.
 const LAST: u64 = 10;
+
+/// What is waited for is told after so long.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// A pipeline's fleet.
 pub struct Fleet {
@@ -281,10 +285,22 @@ impl Fleet {
     fn replicas(&self) -> Result<Vec<Replica>, FleetError> {
         let (often, _) = self.often_and_patience();
         let gone = self.pipeline.swap.fleet_interval * GONE_AFTER;
+        let mut untold = Some(Instant::now());
         loop {
             let (replicas, is_sure) = lock(&self.watch).look(&self.place, gone)?;
             if is_sure {
                 return Ok(replicas);
+            }
+            if untold.take_if(|began| began.elapsed() >= TOLD_AFTER).is_some() {
+                let silent = replicas.iter().filter(|replica| replica.age >= gone);
+                let replicas = silent.map(|replica| replica.name.as_str());
+                let replicas = replicas.collect::<Vec<_>>().join(", ");
+                let at_most = format!("{} s", gone.as_secs_f64());
+                tracing::info!(
+                    replicas,
+                    at_most,
+                    "these seem gone: waiting for another sign of life of the others to be sure"
+                );
             }
             std::thread::sleep(often);
         }
