@@ -17,6 +17,7 @@ mod exec;
 mod exit;
 mod fleet;
 mod generate;
+mod given;
 mod ids;
 mod init;
 mod loads;
@@ -36,10 +37,11 @@ mod top;
 mod validate;
 mod warehouse;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
@@ -127,7 +129,7 @@ enum Verb {
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     panics::tell();
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         // Help, which is ours.
         Err(error) if !error.use_stderr() => error.exit(),
@@ -167,6 +169,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    given::check(&mut command, &matches)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse)?,
@@ -195,7 +206,6 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;
@@ -225,8 +235,7 @@ mod tests {
 
     #[test]
     fn there_are_no_more_workers_than_a_pipeline_file_may_have() {
-        let exec =
-            |workers| Cli::try_parse_from(["clickmill", "exec", "p.toml", "--workers", workers]);
+        let exec = |workers| parse(["clickmill", "exec", "p.toml", "--workers", workers]);
         for wrong in ["0", "257", "100000", "18446744073709551615"] {
             let error = exec(wrong).expect_err(wrong);
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}: {error}");
@@ -245,8 +254,32 @@ mod tests {
             &["fleet", "swap", "pipeline.toml", "--canary", "5%", "--canary-for", LONG],
         ] {
             let given = [&["clickmill"], arguments].concat();
-            let error = Cli::try_parse_from(given).expect_err("it is too long");
+            let error = parse(given).expect_err("it is too long");
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{arguments:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_name_or_place_that_is_empty_is_refused_whatever_it_is_of() {
+        for (given, told) in [
+            (&["dead-letter", "list", "--dataset", ""][..], "`--dataset <DATASET>` is empty"),
+            (&["--warehouse", "", "query", "SELECT 1"], "`--warehouse <URI>` is empty"),
+            (&["query", "SELECT 1", "--warehouse", "  "], "`--warehouse <URI>` is empty"),
+            (&["query", "\t"], "`<SQL>` is empty: say what is meant\n"),
+            (&["warehouse", "compact", ""], "`[WAREHOUSE]` is empty"),
+            (&["warehouse", "compact", "--table", " "], "`--table <DATASET.TABLE>` is empty"),
+            (&["loads", "list", "--pipeline", " "], "`--pipeline <PIPELINE.toml>` is empty"),
+            (&["loads", "retry", "p.toml", "0a", ""], "`[LOAD]"),
+            (&["top", "--admin", ""], "`--admin <HOST:PORT>` is empty: say what is meant, or"),
+        ] {
+            let error = parse([&["clickmill"], given].concat()).expect_err(told);
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{given:?}: {error}");
+            assert!(error.to_string().contains(told), "{given:?}: {error}");
+        }
+        // A path that is empty is refused where it is read.
+        let error = parse(["clickmill", "loads", "list", "--pipeline", ""]).expect_err("no path");
+        assert!(error.use_stderr(), "{error}");
+        // Words for people may be none.
+        assert!(parse(["clickmill", "plugin", "rollback", "--note", ""]).is_ok());
     }
 }
