@@ -60,7 +60,10 @@ impl Letters {
                 Ok(named)
             }
             Some(named) => Err(Failure::bad_input(format!("`{named}` is not a dataset"))),
-            None => place::dataset_with(warehouse, &[TABLE], "`--dataset` names one"),
+            None => {
+                let known = place::tables(warehouse)?;
+                place::dataset_with(&known, &[TABLE], "`--dataset` names one")
+            }
         }
     }
 }

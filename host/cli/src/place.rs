@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Failure, owner};
-use clickmill_config::Pipeline;
+use clickmill_config::{Pipeline, TableName};
 use clickmill_dashboard::Folder;
 use clickmill_sandbox::Engine;
 use clickmill_warehouse::Warehouse;
@@ -13,20 +13,26 @@ use clickmill_warehouse::Warehouse;
 /// The dataset where no pipeline file names one.
 pub(crate) const DATASET: &str = "clickstream_analytics";
 
+/// The names of a warehouse's tables.
+pub(crate) fn tables(warehouse: &str) -> Result<Vec<TableName>, Failure> {
+    let warehouse = Warehouse::open(warehouse)?;
+    let known = tokio::runtime::Runtime::new()?.block_on(warehouse.tables())?;
+    Ok(known.into_iter().map(|(name, _)| name).collect())
+}
+
 /// The dataset of a warehouse that has one of these tables, where nobody names one: [`DATASET`], or the only other one.
+/// `known` are the tables that there are.
 ///
 /// # Errors
 ///
 /// Several others have them.
 pub(crate) fn dataset_with(
-    warehouse: &str,
+    known: &[TableName],
     tables: &[&str],
     hint: &str,
 ) -> Result<String, Failure> {
-    let warehouse = Warehouse::open(warehouse)?;
-    let known = tokio::runtime::Runtime::new()?.block_on(warehouse.tables())?;
-    let known = known.into_iter().filter(|(name, _)| tables.contains(&name.table.as_str()));
-    let mut others: BTreeSet<String> = known.map(|(name, _)| name.dataset).collect();
+    let known = known.iter().filter(|name| tables.contains(&name.table.as_str()));
+    let mut others: BTreeSet<String> = known.map(|name| name.dataset.clone()).collect();
     let is_usual = others.remove(DATASET);
     let Some(first) = others.first().cloned() else { return Ok(DATASET.to_owned()) };
     let (tables, others) = (tables.join("` and `"), Vec::from_iter(others));

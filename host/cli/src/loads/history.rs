@@ -14,7 +14,6 @@ use clickmill_core::schema::provenance::SOURCE;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::{Parameter, ResultSet};
 use clickmill_tables::{failures, ledger};
-use clickmill_warehouse::Warehouse;
 
 /// So many objects that failed are asked for in one query.
 const PAGE: usize = 1000;
@@ -98,7 +97,8 @@ pub(super) struct LoadHistory {
     runtime: tokio::runtime::Runtime,
     tables: Tables,
     place: Place,
-    warehouse: String,
+    /// Tables of the warehouse, where the place is that.
+    known: Vec<TableName>,
     dataset: String,
     /// The table and the pipeline of the file that was named.
     of: Option<(TableName, String)>,
@@ -115,21 +115,22 @@ impl LoadHistory {
         let tables = several.flat_map(|pipeline| pipeline.sink.tables());
         let named = tables.filter(|(_, schema)| schema.columns.iter().any(|c| c.name == SOURCE));
         let several = named.map(|(table, _)| table.clone()).collect();
+        let known = match place {
+            Place::Warehouse => place::tables(warehouse)?,
+            Place::BigQuery(_) => Vec::new(),
+        };
         let of = pipeline.map(|pipeline| (pipeline.sink.table, pipeline.name));
         let dataset = match &of {
             Some((table, _)) => table.dataset.clone(),
             None => {
                 let tables = [ledger::TABLE, failures::TABLE];
-                place::dataset_with(
-                    warehouse,
-                    &tables,
-                    "`--pipeline` names a file that writes there",
-                )?
+                let hint = "`--pipeline` names a file that writes there";
+                place::dataset_with(&known, &tables, hint)?
             }
         };
         let runtime = tokio::runtime::Runtime::new()?;
         let tables = runtime.block_on(Tables::open(&place, warehouse))?;
-        Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of, several })
+        Ok(Self { runtime, tables, place, known, dataset, of, several })
     }
 
     /// Whether any load has failed: earlier versions had no such table.
@@ -145,11 +146,7 @@ impl LoadHistory {
     fn has(&self, table: &str, schema: &TableSchema) -> Result<bool, Failure> {
         let table = TableName { dataset: self.dataset.clone(), table: table.to_owned() };
         match &self.place {
-            Place::Warehouse => {
-                let warehouse = Warehouse::open(&self.warehouse)?;
-                let known = self.runtime.block_on(warehouse.tables())?;
-                Ok(known.iter().any(|(name, _)| *name == table))
-            }
+            Place::Warehouse => Ok(self.known.contains(&table)),
             Place::BigQuery(place) => self.runtime.block_on(async {
                 let changes = BigQuery::open(place).await?.plan(&table, schema).await?;
                 Ok(!changes.iter().any(|change| matches!(change, Change::Create)))
