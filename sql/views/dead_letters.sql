@@ -1,5 +1,5 @@
 -- One row per dead letter: of a record that a pipeline refused more than once, the latest; with how often it
--- was tried, and since when and by which plugin set it is resolved.
+-- was tried, and since when and by which plugin set it is resolved, for whichever table.
 -- Grain: a row that a pipeline refused, of a record of a source. Reads all columns asked for of dead_letter, plus
 -- pipeline, letter_id and timestamp, and dead_letter_attempts.
 SELECT

@@ -254,6 +254,7 @@ fn wanted<'a>(context: &'a Context, condition: &'a str, after: &'a str) -> Wante
         schema: &pipeline.dead_letter.schema,
         attempts: pipeline.sink.table.beside(attempts::TABLE),
         pipeline: &pipeline.name,
+        into: &pipeline.sink.table,
         condition,
         after,
         limit: PAGE,
@@ -375,6 +376,7 @@ fn attempts_of(
             }
         }
     }
-    let (name, schema) = (&context.pipeline.name, attempts::schema()?);
-    Ok(attempts::rows(&fates, name, set, &context.actor, Micros::now(), &schema)?)
+    let (pipeline, schema) = (&context.pipeline, attempts::schema()?);
+    let (name, table) = (&pipeline.name, &pipeline.sink.table);
+    Ok(attempts::rows(&fates, name, table, set, &context.actor, Micros::now(), &schema)?)
 }

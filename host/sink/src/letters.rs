@@ -27,11 +27,13 @@ pub struct Wanted<'a> {
     pub table: &'a TableName,
     /// Its columns.
     pub schema: &'a TableSchema,
-    /// The attempts: letters that the pipeline has resolved there are left out. Another pipeline's letter of the same
-    /// record has the same id.
+    /// The attempts: letters that the pipeline has resolved there for its table are left out. Another pipeline's letter of
+    /// the same record has the same id, and so has its own from before it wrote to this table.
     pub attempts: TableName,
     /// The pipeline's name.
     pub pipeline: &'a str,
+    /// Its own table.
+    pub into: &'a TableName,
     /// A condition in SQL.
     pub condition: &'a str,
     /// Only those whose id comes after this one.
@@ -240,11 +242,12 @@ impl Rows<'_> {
 impl Wanted<'_> {
     /// What reads letters that are wanted and open, the first so many.
     fn sql(&self) -> String {
-        let Self { attempts, condition, limit, .. } = self;
+        let Self { attempts, into, condition, limit, .. } = self;
         self.select(&format!(
             "letters.letter_id > @after AND ({condition}) \
              AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried \
-             WHERE tried.pipeline = @pipeline AND tried.outcome <> 'rejected') \
+             WHERE tried.pipeline = @pipeline AND COALESCE(tried.`table`, '{into}') = '{into}' \
+             AND tried.outcome <> 'rejected') \
              ORDER BY letters.letter_id LIMIT {limit}",
             attempts.dataset, attempts.table,
         ))

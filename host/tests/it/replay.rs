@@ -108,6 +108,29 @@ fn what_a_pipeline_resolves_stays_open_for_another() {
     assert!(shown.contains("clothing_batch\n") && shown.contains("second\n"), "{shown}");
 }
 
+/// The same records have letters of the same ids, whichever table they were to go to.
+#[test]
+fn what_is_resolved_for_one_table_stays_open_for_another_of_the_same_pipeline() {
+    let scratch = Scratch::new();
+    let (pipeline, summary) = loaded(&scratch);
+    let letters = &summary["rows_rejected"];
+    let resolved = replay(&scratch, &pipeline, &NO_RULES)["resolved"].clone();
+    assert!(resolved.as_u64() > Some(0));
+    // All is loaded again, into a new table.
+    let other = ["--set", "sink.table=clickstream_analytics.other"];
+    let source = format!("source.uri={}", scratch.path("clothing.csv").display());
+    let run = ["run", &pipeline, "--set", &source, "--set", "dead_letter.max_rejected_share=1.0"];
+    scratch.done(&[&run[..], &other].concat());
+    let into_other = [&NO_RULES[..], &other].concat();
+    let done = replay(&scratch, &pipeline, &into_other);
+    assert_eq!((&done["letters"], &done["resolved"]), (letters, &resolved));
+    let rows = |table: &str| scratch.number(&format!("SELECT COUNT(*) FROM {table}"));
+    assert_eq!(rows("clickstream_analytics.other"), rows(TABLE));
+    // In each it is resolved once.
+    let again = [replay(&scratch, &pipeline, &into_other), replay(&scratch, &pipeline, &NO_RULES)];
+    assert!(again.iter().all(|again| again["resolved"] == 0), "{again:?}");
+}
+
 #[test]
 fn a_condition_stays_within_its_parentheses() {
     let scratch = Scratch::new();

@@ -196,6 +196,7 @@ fn letters_ask_for_their_own_rows_and_for_no_others_of_their_records() {
             schema: &letter_schema,
             attempts: letters.beside("dead_letter_attempts"),
             pipeline: "p",
+            into: &rows,
             condition: "TRUE",
             after: "",
             limit: 1000,

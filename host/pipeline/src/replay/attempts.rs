@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
+use clickmill_config::TableName;
 use clickmill_core::batch::Reason;
 use clickmill_core::schema::system::DEAD_LETTER_ATTEMPTS;
 use clickmill_core::schema::{SchemaError, TableSchema};
@@ -39,6 +40,7 @@ pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
 pub(super) fn rows(
     fates: &[(String, Fate)],
     pipeline: &str,
+    table: &TableName,
     plugin_set: &str,
     actor: &str,
     at: Micros,
@@ -69,6 +71,7 @@ pub(super) fn rows(
         refused(|_, reason| reason.code.clone()),
         refused(|_, reason| reason.message.clone()),
         same(actor),
+        same(&table.to_string()),
     ];
     RecordBatch::try_new(schema.arrow(), columns)
 }
