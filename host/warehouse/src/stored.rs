@@ -1,7 +1,9 @@
 //! A Parquet file to be read: as much as is asked for from a disk, as a whole from Cloud Storage.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -31,9 +33,10 @@ pub(super) const MAX_PAGE_BYTES: u64 = 512 << 20;
 const MAX_BATCH_ROWS: u64 = 1024;
 const MAX_BATCH_BYTES: u64 = 512 << 20;
 
-/// A file to be read.
+/// A file to be read. On a disk by one handle, however often: a process has only so many, and a file that cannot be
+/// read for want of one is not damaged.
 pub(super) enum Stored {
-    File(File),
+    File(Arc<File>),
     Held(Bytes),
 }
 
@@ -51,7 +54,7 @@ impl ChunkReader for Stored {
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         Ok(match self {
-            Self::File(file) => Box::new(file.get_read(start)?),
+            Self::File(file) => Box::new(BufReader::new(Rest { file: file.clone(), place: start })),
             Self::Held(bytes) => Box::new(bytes.get_read(start)?),
         })
     }
@@ -62,9 +65,27 @@ impl ChunkReader for Stored {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} are not there")));
         }
         match self {
-            Self::File(file) => file.get_bytes(start, length),
+            Self::File(file) => {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes.into())
+            }
             Self::Held(bytes) => bytes.get_bytes(start, length),
         }
+    }
+}
+
+/// A file on a disk, from a place on.
+struct Rest {
+    file: Arc<File>,
+    place: u64,
+}
+
+impl Read for Rest {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(into, self.place)?;
+        self.place += count as u64;
+        Ok(count)
     }
 }
 
@@ -148,7 +169,8 @@ impl Warehouse {
         let Some(disk) = &self.disk else {
             return Ok(Stored::Held(self.store.get(path).await?.bytes().await?));
         };
-        disk.open(path).map(Stored::File).map_err(|source| match source.kind() {
+        let file = disk.open(path).map(|file| Stored::File(Arc::new(file)));
+        file.map_err(|source| match source.kind() {
             ErrorKind::NotFound => {
                 Error::NotFound { path: path.to_string(), source: source.into() }
             }
@@ -158,7 +180,61 @@ impl Warehouse {
         })
     }
 
+    /// Why a file is not read. What the system says of a disk tells nothing of what is in the file.
     pub(super) fn unread(&self, path: &Path, source: ParquetError) -> WarehouseError {
-        WarehouseError::Parquet { uri: self.uri.clone(), what: format!("read `{path}`"), source }
+        let what = format!("read `{path}`");
+        match of_system(source) {
+            Ok(source) => self.disk_failed(what, source),
+            Err(source) => WarehouseError::Parquet { uri: self.uri.clone(), what, source },
+        }
+    }
+}
+
+/// The system's own error, where it is one.
+fn of_system(source: ParquetError) -> Result<io::Error, ParquetError> {
+    let ParquetError::External(source) = source else { return Err(source) };
+    match source.downcast::<io::Error>() {
+        Ok(error) if error.raw_os_error().is_some() => Ok(*error),
+        Ok(error) => Err(ParquetError::External(error)),
+        Err(source) => Err(ParquetError::External(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_of_a_disk_is_no_damage_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let unread = |source: ParquetError| warehouse.unread(&Path::from("d/t/a.parquet"), source);
+        // No more files may be open, and the disk cannot read.
+        for number in [24, 5] {
+            let error = unread(io::Error::from_raw_os_error(number).into());
+            assert!(matches!(error, WarehouseError::Disk { .. }), "{error}");
+        }
+        let not_utf8 = String::from_utf8(vec![0xff]).unwrap_err();
+        for damage in [
+            ParquetError::General("no footer".to_owned()),
+            io::Error::from(ErrorKind::UnexpectedEof).into(),
+            not_utf8.into(),
+        ] {
+            let error = unread(damage);
+            assert!(matches!(error, WarehouseError::Parquet { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_from_any_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "0123456789").unwrap();
+        let stored = Stored::File(Arc::new(File::open(&path).unwrap()));
+        let mut rest = String::new();
+        stored.get_read(4).unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "456789");
+        assert_eq!(stored.get_bytes(2, 3).unwrap(), Bytes::from_static(b"234"));
+        assert!(stored.get_bytes(8, 3).is_err());
     }
 }
