@@ -67,14 +67,19 @@ impl Warehouse {
             let moved = last(&seen).duration_since(last(old)).is_ok_and(|moved| moved < OFTEN);
             moved && seen.doubted.is_some() == old.doubted.is_some()
         };
-        if !remembered.is_some_and(|old| is_same(&old)) {
+        let is_believed = seen.doubted.is_none();
+        if !remembered.as_ref().is_some_and(is_same) {
             let failed = |source| self.failed(format!("write `{path}`"), source);
             let bytes = serde_json::to_vec(&seen).map_err(|error| {
                 failed(Error::Generic { store: "memory", source: error.into() })
             })?;
-            self.store.put(&path, bytes.into()).await.map_err(failed)?;
+            match self.store.put(&path, bytes.into()).await {
+                // It is what is removed now that gives a full disk its space, and what was remembered before tells
+                // enough.
+                Err(_) if is_believed && remembered.is_some() => {}
+                put => put.map(drop).map_err(failed)?,
+            }
         }
-        let is_believed = seen.doubted.is_none();
         if !is_believed && !self.doubted.swap(true, Ordering::Relaxed) {
             let seen_on = date(seen.at);
             tracing::warn!(

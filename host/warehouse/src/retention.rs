@@ -238,6 +238,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disk_that_takes_nothing_any_more_is_given_its_space() {
+        let scratch = Scratch::new();
+        scratch.warehouse.keep_for(2);
+        scratch.put("d/t/load_date=2026-11-23/a.parquet", 0).await;
+        assert_eq!(scratch.expire(now()).await, 0);
+        scratch.put("d/t/load_date=2026-11-20/a.parquet", 3).await;
+        // Nothing can be made any more.
+        let staging = scratch.folder.path().join("_staging");
+        let _ = std::fs::remove_dir_all(&staging);
+        std::fs::write(&staging, "in the way").unwrap();
+        let later = now() + DAY / 4;
+        assert_eq!(scratch.expire(later).await, 1);
+        // Where nothing is remembered, nothing is known of the clock.
+        std::fs::remove_file(scratch.folder.path().join("_clock.json")).unwrap();
+        assert!(scratch.warehouse.expire(&scratch.table, later, || true).await.is_err());
+    }
+
+    #[tokio::test]
     async fn a_clock_that_jumps_under_a_stream_removes_nothing_for_a_day() {
         let scratch = Scratch::new();
         scratch.warehouse.keep_for(2);
