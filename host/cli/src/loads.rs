@@ -199,8 +199,10 @@ impl Retry {
         if failed.is_empty() {
             eprintln!("no load has failed that has not succeeded since");
         }
+        let places = failed.iter().filter(|failed| !failed.has_generation());
+        let places = places.map(|failed| failed.object.clone()).collect();
         let uris = failed.into_iter().map(|failed| failed.object).collect();
-        let only = Some(Only { uris, chosen: !ids.is_empty() });
+        let only = Some(Only { uris, places, chosen: !ids.is_empty() });
         let options = RunOptions { only, ..RunOptions::default() };
         conclude(&run_pipeline(&self.pipeline, &self.set, warehouse, options)?, self.json)
     }

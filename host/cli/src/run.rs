@@ -88,6 +88,8 @@ pub(super) struct RunOptions {
 #[derive(Debug)]
 pub(super) struct Only {
     pub uris: Vec<String>,
+    /// Those of them that could not be looked at.
+    pub places: Vec<String>,
     /// Somebody has said which. Otherwise those are loaded that the source names.
     pub chosen: bool,
 }
@@ -159,8 +161,8 @@ pub(super) fn run_pipeline(
     }
     let watch = Watch::start(status.clone(), prepared.is_stream());
     let ran = match only {
-        Some(Only { uris, chosen }) => {
-            pipeline::run_objects(&prepared, &uris, chosen, &status, &stop)
+        Some(Only { uris, places, chosen }) => {
+            pipeline::run_objects(&prepared, &uris, &places, chosen, &status, &stop)
         }
         None => pipeline::run(&prepared, ending, &status, &stop),
     };

@@ -16,6 +16,7 @@ pub(crate) mod load_error;
 mod load_failures;
 mod objects;
 pub(crate) mod open;
+mod places;
 mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;
@@ -40,6 +41,7 @@ use clickmill_source as source;
 use clickmill_source::{Listing, SourceError};
 use crossbeam_channel::RecvTimeoutError;
 pub use error::RunError;
+use places::Places;
 use stop::{Ending, Stop};
 
 /// Runs a pipeline to the end of its source, or until `stop` or `ending` says so.
@@ -81,10 +83,12 @@ pub fn run(
 }
 
 /// Loads objects by their names, whatever the source holds beside them. Where nobody has `chosen` them, only those
-/// that the source names: who may enter a failure into the table may not have any file read.
+/// that the source names: who may enter a failure into the table may not have any file read. `places` of them could not
+/// be looked at.
 pub fn run_objects(
     prepared: &PreparedPipeline,
     uris: &[String],
+    places: &[String],
     chosen: bool,
     status: &Arc<Status>,
     stop: &Stop,
@@ -94,6 +98,9 @@ pub fn run_objects(
         let started = Instant::now();
         let (mut listing, mut gone) = (Listing::default(), Vec::new());
         let mut left = 0;
+        let mut known = Places::remembered(context);
+        known.add(places);
+        known.look([], stop);
         let named_by_source = if chosen { None } else { Some(named_by_source(context, stop)?) };
         let is_named = |uri: &str| named_by_source.as_ref().is_none_or(|all| all.contains(uri));
         for uri in uris {
@@ -106,6 +113,13 @@ pub fn run_objects(
                 Some(Ok(found)) => {
                     listing.objects.extend(found.objects);
                     listing.passed_over.extend(found.passed_over);
+                }
+                Some(Err(SourceError::Nothing { .. })) if known.is_over(uri) => {
+                    let object = uri;
+                    tracing::info!(
+                        object,
+                        "it can be looked at by now, or is gone: the next run loads what is in it"
+                    );
                 }
                 // The others go on.
                 Some(Err(error)) => gone.push(FailedObject::new(uri, &error, error.fault())),
@@ -189,6 +203,8 @@ fn run_to_end(
         }
         source => match context.runtime.block_on(stop.or(source::list(source))) {
             Some(listing) => {
+                let not_seen = listing.iter().flat_map(|listing| &listing.not_seen);
+                Places::remembered(context).look(not_seen.map(|not_seen| &not_seen.uri), stop);
                 let summary = objects::load_all(context, listing?, status, stop)?;
                 Summary { cut_short: summary.left > 0, ..summary }
             }

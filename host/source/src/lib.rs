@@ -49,3 +49,13 @@ pub async fn list_after(source: &Source, after: Option<&str>) -> Result<Listing,
 pub async fn find(uri: &str) -> Result<Listing, SourceError> {
     object::list(uri, None).await
 }
+
+/// Whether what has this URI on a disk can be looked at, or nothing is there any more. What is in a folder is not looked
+/// at.
+pub async fn is_seen(uri: &str) -> bool {
+    let uri = uri.to_owned();
+    // A thread of its own, for which nobody waits who gives this up.
+    let (to, seen) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || to.send(local::is_seen(&uri)));
+    seen.await.unwrap_or(false)
+}

@@ -67,6 +67,20 @@ pub(super) fn list(uri: &str) -> Result<Contents, SourceError> {
     list_by(uri, read)
 }
 
+/// Whether what is there can be looked at, or nothing is there. What has a name that is not UTF-8 is not found by what
+/// is told of that.
+pub(super) fn is_seen(uri: &str) -> bool {
+    if uri.contains(char::REPLACEMENT_CHARACTER) {
+        return false;
+    }
+    let path = store::local(uri).and_then(|given| store::absolute(uri, given));
+    path.is_ok_and(|path| match look(&path) {
+        Ok(Some(metadata)) if metadata.is_dir() => read(&path).is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
+    })
+}
+
 fn read(folder: &Path) -> io::Result<ReadDir> {
     fs::read_dir(folder)
 }

@@ -466,6 +466,55 @@ fn what_cannot_be_looked_at_is_listed_until_it_is_loaded() {
 }
 
 #[test]
+fn what_could_not_be_looked_at_leaves_the_list_once_it_was() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.path("in/c")).unwrap();
+    scratch.write("in/a.csv", shop(&scratch, 100, 1));
+    // Links to themselves stand for whatever cannot be looked at: root may look at all else.
+    let places = ["in/b.csv", "in/c/d"].map(|name| scratch.path(name));
+    let close = || places.iter().for_each(|place| symlink(place, place).unwrap());
+    let mend = || {
+        places.iter().for_each(|place| fs::remove_file(place).unwrap());
+        fs::create_dir(&places[1]).unwrap();
+    };
+    let close_again = || {
+        fs::remove_dir(&places[1]).unwrap();
+        close();
+    };
+    let failed = || scratch.done(&["loads", "list", "--failed"]).matches("| failed ").count();
+    let run_all = |code: i32| {
+        ended(&run(&scratch, None, "in/", &[]).output().unwrap(), code);
+    };
+    close();
+    run_all(3);
+    assert_eq!(failed(), 2);
+    // One is gone, and in the other is nothing: of neither anything is ever loaded.
+    mend();
+    assert_eq!(failed(), 2);
+    run_all(0);
+    assert_eq!(failed(), 0);
+    // It is another failure where it comes again, and entered once.
+    close_again();
+    run_all(3);
+    run_all(3);
+    assert_eq!((failed(), entries(&scratch, "load_failures")), (2, 6));
+    // A watched source looks as well, and whoever loads once more.
+    mend();
+    let mut watched = run(&scratch, None, "in/", &["--set", "source.watch=true"]);
+    ended(&watched.args(["--stop-when-idle", "2s"]).output().unwrap(), 0);
+    assert_eq!(failed(), 0);
+    close_again();
+    run_all(3);
+    assert_eq!(failed(), 2);
+    mend();
+    let retried = scratch.run(&["loads", "retry", "--json", &batch()]);
+    assert_eq!(ended(&retried, 0)["objects_loaded"], 0);
+    assert_eq!(failed(), 0);
+    assert_eq!(scratch.number(ROWS), 100);
+}
+
+#[test]
 fn a_bucket_without_a_name_is_nobodys() {
     plugins();
     let scratch = Scratch::new();

@@ -59,7 +59,7 @@ impl Failed {
     }
 
     /// What could not be looked at has none, and may be a folder.
-    fn has_generation(&self) -> bool {
+    pub(super) fn has_generation(&self) -> bool {
         self.source != self.object
     }
 
@@ -165,13 +165,14 @@ impl LoadHistory {
         // Earlier versions also entered what nobody can meet again: standard input and the like.
         let sql = format!(
             "SELECT met.load_id, met.pipeline, met.into_table, met.object, met.source, met.error, met.failed_at FROM (\
-             SELECT f.load_id, f.pipeline, f.`table` AS into_table, f.object, f.source, f.error, f.failed_at, \
+             SELECT f.load_id, f.pipeline, f.`table` AS into_table, f.object, f.source, f.fault, f.error, f.failed_at, \
              ROW_NUMBER() OVER (PARTITION BY f.`table`, f.object ORDER BY f.failed_at DESC) AS nth \
              FROM {failures} AS f \
              LEFT JOIN {ledger} AS l ON l.load_id = f.load_id AND l.state = 'committed' \
              WHERE l.load_id IS NULL AND (f.object LIKE 'file://%' OR f.object LIKE 'gs://%') AND {own}\
-             ) AS met WHERE met.nth = 1 ORDER BY met.failed_at DESC, met.object, met.into_table \
-             LIMIT {PAGE}"
+             ) AS met WHERE met.nth = 1 AND met.fault <> '{}' ORDER BY met.failed_at DESC, met.object, met.into_table \
+             LIMIT {PAGE}",
+            failures::NOBODY
         );
         paged(most, |skip| {
             let rows = self.ask(&format!("{sql} OFFSET {skip}"), &parameters)?.rows;

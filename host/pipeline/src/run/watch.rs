@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::error::RunError;
 use super::load_failures;
 use super::objects::{Failed, Loader, TableRetries};
+use super::places::Places;
 use super::stop::{Ending, Stop};
 use crate::context::Context;
 use crate::observe::status::Status;
@@ -36,6 +37,7 @@ pub(super) fn watch(
 ) -> Result<Summary, RunError> {
     let mut loader = Loader::new(context, status, stop, TableRetries::UntilStopped);
     let mut known = Known { watch, ..Known::default() };
+    let mut places = Places::remembered(context);
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
         let after = known.last_name();
@@ -58,6 +60,7 @@ pub(super) fn watch(
             }
             known.tell_passed_over(&listing);
             known.tell_not_seen(context, listing.not_seen);
+            places.look(known.not_seen.keys(), stop);
             let ready = known.ready(listing.objects);
             if !ready.is_empty() {
                 let names: Vec<String> = ready.iter().map(Object::name).collect();

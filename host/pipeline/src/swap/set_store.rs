@@ -9,8 +9,10 @@
 //! <state>/blobs/<digest>            components and lookup tables
 //! <state>/sets/<plugin set>.json    what a set is made of
 //! <state>/running/<pipeline>.json   the set since the last swap, and that of the pipeline file then
+//! <state>/not_seen/<pipeline>/<table>.json  places of its source that could not be looked at
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -252,9 +254,36 @@ impl SetStore {
 
     /// Remembers what a pipeline runs.
     pub fn set_running(&self, pipeline: &str, running: &RunningSet) -> Result<(), SetStoreError> {
-        let path = self.path("running", &format!("{pipeline}.json"));
-        let json = serde_json::to_vec_pretty(running).expect("texts and numbers are JSON");
-        let put = self.runtime.block_on(self.store.put(&path, PutPayload::from(json)));
+        self.say(&self.path("running", &format!("{pipeline}.json")), running)
+    }
+
+    /// Places that a pipeline could not look at, as far as it is about this table.
+    pub(crate) fn not_seen(
+        &self,
+        pipeline: &str,
+        table: &str,
+    ) -> Result<BTreeSet<String>, SetStoreError> {
+        Ok(self.parse(&self.not_seen_path(pipeline, table))?.unwrap_or_default())
+    }
+
+    /// Remembers them.
+    pub(crate) fn set_not_seen(
+        &self,
+        pipeline: &str,
+        table: &str,
+        places: &BTreeSet<String>,
+    ) -> Result<(), SetStoreError> {
+        self.say(&self.not_seen_path(pipeline, table), places)
+    }
+
+    fn not_seen_path(&self, pipeline: &str, table: &str) -> Path {
+        self.path("not_seen", pipeline).join(format!("{table}.json"))
+    }
+
+    /// Writes a file that says something, in place of one that is there.
+    fn say(&self, path: &Path, what: &impl Serialize) -> Result<(), SetStoreError> {
+        let json = serde_json::to_vec_pretty(what).expect("texts and numbers are JSON");
+        let put = self.runtime.block_on(self.store.put(path, PutPayload::from(json)));
         put.map(drop).map_err(|source| self.failed(format!("write `{path}`"), source))
     }
 

@@ -199,6 +199,21 @@ fn a_folder_that_cannot_be_read_is_told_and_hides_no_other() {
 }
 
 #[test]
+fn a_place_is_seen_once_nothing_keeps_it_from_being_looked_at() {
+    let folder = folder(&["a.csv", "b/c.csv"]);
+    let place = |name: &str| super::uri(&folder.path().join(name));
+    for seen in ["a.csv", "b", "gone", "gone/too"] {
+        assert!(is_seen(&place(seen)), "{seen}");
+    }
+    let link = folder.path().join("loop");
+    std::os::unix::fs::symlink(&link, &link).expect("a link");
+    for not_seen in ["loop", "loop/in", "Ren\u{fffd}.csv"] {
+        assert!(!is_seen(&place(not_seen)), "{not_seen}");
+    }
+    assert!(!is_seen("gs://lake/a.csv"));
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_told_where_it_may_be_meant() {
     let folder = folder(&["a.csv"]);
     // A link to itself: nobody can look at that.
