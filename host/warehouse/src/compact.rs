@@ -90,10 +90,10 @@ impl Warehouse {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
         runtime.block_on(self.expire(table, now, goes_on))?;
         runtime.block_on(self.pack_left(table, now, goes_on))?;
-        let mut done = Compacted {
-            removed: runtime.block_on(self.tidy(table, now, goes_on))?,
-            ..Compacted::default()
-        };
+        // What cannot be moved, such as a file of another user, keeps nothing else from being merged.
+        let tidied = runtime.block_on(self.tidy(table, now, goes_on));
+        let removed = *tidied.as_ref().unwrap_or(&0);
+        let mut done = Compacted { removed, ..Compacted::default() };
         let mut files = runtime.block_on(self.files(table))?;
         done.before = files.len();
         let mut given_up = Vec::new();
@@ -105,7 +105,7 @@ impl Warehouse {
             // What could not be merged is not tried again at once.
             merges.retain(|merge| !given_up.contains(&merge.to));
             if merges.is_empty() {
-                return Ok(Some(done));
+                return tidied.map(|_| Some(done));
             }
             for merge in merges {
                 if !goes_on() {

@@ -201,6 +201,32 @@ fn killed_at_any_step_the_rows_are_the_same_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn what_cannot_be_moved_keeps_nothing_else_from_being_merged() {
+    let scratch = Scratch::on_disk();
+    let compact = || {
+        let (runtime, now) = (scratch.runtime.handle(), SystemTime::now());
+        scratch.warehouse.compact(runtime, &scratch.table, now, None, &|| true)
+    };
+    let table = scratch.warehouse.table(&scratch.table);
+    scratch.flush("s1", 0, begin());
+    scratch.flush("s1", 1, begin());
+    // A folder is where they are to be moved to.
+    for file in scratch.files(&table) {
+        let way = scratch.warehouse.on_disk(&replaced(&file.location)).unwrap();
+        std::fs::create_dir_all(way.join("in the way")).unwrap();
+    }
+    assert!(compact().is_err());
+    scratch.flush("s2", 0, begin());
+    scratch.flush("s2", 1, begin());
+    // It is told all the same.
+    assert!(compact().is_err());
+    let files = scratch.files(&table);
+    let mut names = files.iter().filter_map(|file| file.location.filename());
+    assert!(names.any(|name| name == "live-s2-0-1-all.parquet"), "{files:?}");
+    assert_eq!(scratch.holds(12), 2);
+}
+
+#[test]
 fn whoever_reads_while_others_merge_and_write_sees_each_row_once() {
     for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
         const FLUSHES: u64 = 400;
