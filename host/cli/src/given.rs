@@ -1,5 +1,5 @@
-//! What is given on the command line: a name or a place that is empty is mostly a script's variable that nobody has set.
-//! It is refused before anything is done, for whatever option.
+//! What is given on the command line: a name or a place that is empty is mostly a script's variable that nobody has
+//! set. It is refused before anything is done, for whatever option.
 
 use std::ffi::OsStr;
 

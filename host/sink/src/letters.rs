@@ -27,8 +27,8 @@ pub struct Wanted<'a> {
     pub table: &'a TableName,
     /// Its columns.
     pub schema: &'a TableSchema,
-    /// The attempts: letters that the pipeline has resolved there for its table are left out. Another pipeline's letter of
-    /// the same record has the same id, and so has its own from before it wrote to this table.
+    /// The attempts: letters that the pipeline has resolved there for its table are left out. Another pipeline's letter
+    /// of the same record has the same id, and so has its own from before it wrote to this table.
     pub attempts: TableName,
     /// The pipeline's name.
     pub pipeline: &'a str,

@@ -50,8 +50,8 @@ pub async fn find(uri: &str) -> Result<Listing, SourceError> {
     object::list(uri, None).await
 }
 
-/// Whether what has this URI on a disk can be looked at, or nothing is there any more. What is in a folder is not looked
-/// at.
+/// Whether what has this URI on a disk can be looked at, or nothing is there any more. What is in a folder is not
+/// looked at.
 pub async fn is_seen(uri: &str) -> bool {
     let uri = uri.to_owned();
     // A thread of its own, for which nobody waits who gives this up.

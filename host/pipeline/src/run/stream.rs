@@ -118,7 +118,8 @@ async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delive
         let to = tables.appender(table, schema, &provenance::MESSAGE, name).await?;
         rows.push((table.clone(), to));
     }
-    let letters = tables.appender(&dead.table, &dead.schema, &["letter_id"], name);
+    // Another pipeline's letter of the same message has the same id, and no replay of this one finds it.
+    let letters = tables.appender(&dead.table, &dead.schema, &["letter_id", "pipeline"], name);
     let letters = Letters::new(letters.await?, context.letters.clone(), spool, status.clone());
     let copies = sink.copies();
     let delivery = Delivery { rows, copies, letters, status: status.clone() };
