@@ -54,6 +54,16 @@ pub struct Request {
     pub dry_run: bool,
 }
 
+impl Request {
+    /// What it is about: the stages that are to change, or the pipeline file.
+    pub(crate) fn subject(&self) -> String {
+        match self.reload {
+            Some(_) => "pipeline file".to_owned(),
+            None => stages(&self.changes),
+        }
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone)]
 pub struct Swapped {
@@ -168,6 +178,7 @@ impl Swaps {
             version = record.number,
             from = %swapped.from,
             to = %swapped.to,
+            changes = record.origin.changes.join("; "),
             ?rollout,
             actor = record.origin.actor,
             "plugins swapped"
@@ -309,7 +320,9 @@ impl Swaps {
     /// Tells that a set is not taken up, and why.
     pub(crate) fn refuse(&self, request: &Request, refused: &SwapRefused) {
         let running = self.0.slot.current();
+        let subject = request.subject();
         tracing::warn!(
+            subject,
             actor = request.actor.name,
             check = refused.check(),
             error = causes(refused),
@@ -318,10 +331,7 @@ impl Swaps {
         self.0.outcomes.refused.fetch_add(1, Ordering::Relaxed);
         let why = format!("{}: {}", refused.check(), causes(refused));
         self.0.audit.enter_late(Event {
-            subject: match request.reload {
-                Some(_) => "pipeline file".to_owned(),
-                None => stages(&request.changes),
-            },
+            subject,
             old_plugin_set: Some(running.record.set.digest.to_string()),
             outcome: Outcome::Refused,
             ..Event::new(&request.actor.name, Action::Refuse, request.actor.detail(&[&why]))

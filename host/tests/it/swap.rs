@@ -456,6 +456,12 @@ fn a_watched_component_is_taken_up_when_it_changes() {
     std::fs::rename(scratch.path("mask.new"), folder.join("mask.wasm")).unwrap();
     wait_until("a swap", || live.history().len() == 2);
     assert_eq!(live.history()[1]["actor"], "watch");
+    // Both are told with the stage.
+    for (line, field) in [("a swap is refused", "subject"), ("plugins swapped", "changes")] {
+        let is_it =
+            |told: &str| told.contains(line) && told.contains(field) && told.contains("mask");
+        wait_until("the stage", || live.talk().lines().any(is_it));
+    }
     live.wait_for_rows(2, 1000);
     live.end();
 }

@@ -48,8 +48,8 @@ impl Watched for Arc<Executor> {
 
     fn take(&self, request: &Request) -> Result<(), SwapRefused> {
         self.try_take(request).inspect_err(|refused| {
-            let (check, error) = (refused.check(), causes(refused));
-            tracing::warn!(check, error, "a swap is refused, what ran before still runs");
+            let (subject, check, error) = (request.subject(), refused.check(), causes(refused));
+            tracing::warn!(subject, check, error, "a swap is refused, what ran before still runs");
         })
     }
 }
@@ -69,10 +69,11 @@ impl Executor {
         let (from, to) = (from.library.digest(), passed.library.digest().clone());
         let set = (passed.library, passed.reading);
         let installed = self.slot.install(&base, set, passed.fitted, origin, rollout);
-        if installed.is_none() {
+        let Some(record) = installed else {
             return Err(SwapRefused::Overtaken { entered: None });
-        }
-        tracing::info!(%from, %to, ?rollout, "plugins swapped");
+        };
+        let changes = record.origin.changes.join("; ");
+        tracing::info!(%from, %to, changes, ?rollout, "plugins swapped");
         Ok(())
     }
 }

@@ -290,16 +290,19 @@ impl<W: Watched> Watcher<W> {
                 continue;
             }
             let only_told = matches!(&changed, Changed::Lookup(place) if !place.watched);
-            let Content { change, golden, digest } = match changed
-                .read(self.0.engine(), self.0.runtime())
-            {
-                Ok(Some(content)) => content,
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::warn!(error, "a change is not taken up, what ran before still runs");
-                    continue;
-                }
-            };
+            let Content { change, golden, digest } =
+                match changed.read(self.0.engine(), self.0.runtime()) {
+                    Ok(Some(content)) => content,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        tracing::warn!(
+                            place,
+                            error,
+                            "a change is not taken up, what ran before still runs"
+                        );
+                        continue;
+                    }
+                };
             // What runs already is left, and so are its cases.
             if self.runs(&change, &digest) {
                 taken.note(place, digest);
