@@ -258,6 +258,18 @@ fn an_object_gives_the_rows_and_letters_of_its_load() {
     caller.send(Kind::Object, element.as_bytes());
     let failed = caller.said(Kind::Failed);
     assert!(failed["error"].as_str().unwrap().contains("is not loaded"), "{failed:#}");
+    // A file is called as it was named; which one it was says `object`.
+    let (uri, _) = object.rsplit_once('@').unwrap();
+    for (asked, called) in [
+        (element.clone(), uri),
+        (json!({ "uri": "shop.csv", "ingest_time": ingested }).to_string(), "shop.csv"),
+    ] {
+        caller.send(Kind::Object, asked.as_bytes());
+        let failed = caller.said(Kind::Failed);
+        let begin = format!("`{called}` is not loaded");
+        assert!(failed["error"].as_str().unwrap().starts_with(&begin), "{failed:#}");
+        assert_eq!(failed["object"], object);
+    }
     // One that holds nothing by now is another, and not one without records.
     fs::write(scratch.path("shop.csv"), "").unwrap();
     caller.send(Kind::Object, element.as_bytes());

@@ -116,7 +116,7 @@ impl<'a, W: Write> Answers<'a, W> {
                         self.end(&said::counts(object.element, name, version, &counts)?)?;
                     }
                     Ok(Err(found)) => self.too_many(&object, found)?,
-                    Err(error) => self.fail(&object, &RunError::of(&object.name, error))?,
+                    Err(error) => self.fail(&object, &RunError::of(&object.called, error))?,
                 }
             }
         }
@@ -139,7 +139,8 @@ impl<'a, W: Write> Answers<'a, W> {
 
     fn too_many(&mut self, object: &InHand, found: TooManyRejected) -> Result<(), ExecError> {
         let most_frequent = self.counts.most_frequent();
-        let error = RunError::TooManyRejected { object: object.name.clone(), found, most_frequent };
+        let called = object.called.clone();
+        let error = RunError::TooManyRejected { object: called, found, most_frequent };
         self.fail(object, &error)
     }
 

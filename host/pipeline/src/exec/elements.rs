@@ -15,7 +15,7 @@ use crate::run::named;
 use crate::run::open::open_object;
 use crate::versions::fit::Fitted;
 use crate::versions::version::Version;
-use clickmill_core::Micros;
+use clickmill_core::{Micros, store};
 use clickmill_decode::Decoder;
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Listing, Object, Progress, SourceError};
@@ -160,6 +160,7 @@ impl<'a> Elements<'a> {
             Ok(Some(object)) => object.name(),
             _ => uri.clone(),
         };
+        let called = if store::is_local(&uri) { uri.clone() } else { name.clone() };
         let is_wanted = |found: &String| generation.as_ref().is_none_or(|wanted| wanted == found);
         let opened = match found {
             Ok(Some(object)) if is_wanted(&object.generation) => {
@@ -170,7 +171,8 @@ impl<'a> Elements<'a> {
             Ok(_) => Err(SourceError::Changed { uri }.into()),
             Err(error) => Err(error.into()),
         };
-        let in_hand = Arc::new(InHand { element, name, version, given_up: AtomicBool::new(false) });
+        let given_up = AtomicBool::new(false);
+        let in_hand = Arc::new(InHand { element, name, called, version, given_up });
         let end = match opened {
             Ok(Some((object, decoder, fitted))) => {
                 self.object = Some(Reading { in_hand, object, decoder, fitted });

@@ -75,6 +75,8 @@ pub(super) struct InHand {
     pub element: u64,
     /// `uri@generation`, or as much of it as is known.
     pub name: String,
+    /// What texts call it: a file as it was named.
+    pub called: String,
     pub version: Arc<Version>,
     /// It has failed: nothing more of it is wanted.
     pub given_up: AtomicBool,
