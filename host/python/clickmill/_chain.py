@@ -22,8 +22,10 @@ from ._process import Answered, Process, abandon
 from ._records import Records, cut_short, micros, now, record_batches, table_of
 from ._wire import Frame, Kind
 
-#: How the name of an object ends that says which one: a number, of a file its time and size.
+#: How the name of an object ends that says which one: of a file its time and size.
 _GENERATION = re.compile(r"@-?\d+(-\d+)?$")
+#: In Cloud Storage the microseconds since 1970: a shorter number is of the name.
+_CLOUD_GENERATION = re.compile(r"@\d{16,}$")
 #: So often one record, or another, may kill a process without any answer between.
 _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
@@ -180,13 +182,14 @@ class Chain:
     def object(self, uri: str, *, ingest_time: datetime.datetime | int | None = None) -> typing.Iterator[Answer]:
         """Runs an object (a file, ``gs://…``, either with ``@generation``) that the process reads itself.
 
+        What the name of a file that is there ends with is no generation, nor is a number of fewer than 16 digits at
+        the end of ``gs://…``.
+
         Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
         which the last one has the counts.
         """
         time = now() if ingest_time is None else ingest_time
-        # A file may be named so.
-        is_of_generation = _GENERATION.search(_text(uri)) and not os.path.lexists(uri.removeprefix("file://"))
-        name = "object" if is_of_generation else "uri"
+        name = "object" if _is_of_generation(_text(uri)) else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
         with self._alone:
             answered = self._ask(Kind.OBJECT, body)
@@ -369,6 +372,14 @@ def _text(uri: typing.Any) -> str:
             f"an object is named by a text, not by {type(uri).__name__}", hint="such as gs://bucket/a.csv"
         )
     return uri
+
+
+def _is_of_generation(uri: str) -> bool:
+    """Whether a name says which object of that name it is, and not only where it lies."""
+    if uri.startswith("gs://"):
+        return _CLOUD_GENERATION.search(uri) is not None
+    # A file may be named so.
+    return _GENERATION.search(uri) is not None and not os.path.lexists(uri.removeprefix("file://"))
 
 
 def _sum(all_counts: list[dict[str, typing.Any]]) -> dict[str, typing.Any]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
+from clickmill._chain import _is_of_generation
 from clickmill._records import record_batches
 from clickmill._config import Settings, read
 from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, run
@@ -55,6 +56,21 @@ def test_a_file_whose_name_ends_as_with_a_generation_is_that_file(files, tmp_pat
         # One that is not there is one of another generation.
         with pytest.raises(clickmill.ClickmillError, match="is not what"):
             list(chain.object(str(tmp_path / "f@13-1")))
+
+
+def test_a_short_number_is_of_the_name_of_an_object_and_no_generation():
+    for uri, wanted in [
+        ("gs://bucket/a.csv@1732890000123456", True),
+        ("gs://bucket/report@123@1732890000123456", True),
+        ("gs://bucket/report@123", False),
+        ("gs://bucket/report@20241130", False),
+        ("gs://bucket/report@1-2", False),
+        ("gs://bucket/a.csv", False),
+        ("file:///gone.csv@1732890000123456-12", True),
+        ("gone.csv@12", True),
+        ("gone.csv", False),
+    ]:
+        assert _is_of_generation(uri) == wanted, uri
 
 
 def test_columns_of_json_and_rows_of_routes_come_too(tmp_path):

@@ -247,6 +247,11 @@ mod tests {
                 named("file:///a@b.csv", Some("12-3")),
             ),
             (r#"{"uri": "gs://b/a@b.csv", "ingest_time": 7}"#, named("gs://b/a@b.csv", None)),
+            (r#"{"uri": "gs://b/a@123", "ingest_time": 7}"#, named("gs://b/a@123", None)),
+            (
+                r#"{"object": "gs://b/a@123@1732890000123456", "ingest_time": 7}"#,
+                named("gs://b/a@123", Some("1732890000123456")),
+            ),
         ] {
             assert_eq!(object_of(text.as_bytes()), wanted, "{text}");
         }
