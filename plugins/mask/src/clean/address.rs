@@ -3,8 +3,9 @@
 //!
 //! Versions look like addresses of IPv4. They are told by what stands before them, as in `Chrome/1.2.3.4`,
 //! `v1.2.3.4` or `version: 1.2.3.4`, by a fifth number, a word right behind them (`1.2.3.4-beta`) and a zero
-//! in front; what has a port behind it (`shop.example.com/203.0.113.9:443`) is none. What looks like an address of IPv6 without a digit is a path in code (`dead::beef`), and eight
-//! pairs of digits are a hardware address.
+//! in front; what has a port behind it (`shop.example.com/203.0.113.9:443`) is none. A `v` announces one in quotes
+//! only behind a brand, as browsers name theirs: `"Chromium";v="1.2.3.4"`. What looks like an address of IPv6
+//! without a digit is a path in code (`dead::beef`), and eight pairs of digits are a hardware address.
 
 mod packages;
 
@@ -205,12 +206,19 @@ fn announces_version(before: &[u8]) -> bool {
         signs.contains(&before[*at]) || is_blank(before, *at)
     };
     let gap = (0..before.len()).rev().take(MAX_GAP).take_while(is_between).count();
-    let before = &before[..before.len() - gap];
+    let (before, between) = before.split_at(before.len() - gap);
     let length = before.iter().rev().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
-    let word = &before[before.len() - length..];
+    let (before, word) = before.split_at(before.len() - length);
+    let is_quoted = || between.iter().any(|b| matches!(b, b'"' | b'\''));
     names::holds(word) == Some(Holds::Version)
-        || word.eq_ignore_ascii_case(b"v")
+        || word.eq_ignore_ascii_case(b"v") && (!is_quoted() || ends_with_brand(before))
         || word.eq_ignore_ascii_case(b"rv")
+}
+
+/// Whether the text ends with a brand in quotes and a semicolon, as in what a browser says of itself.
+fn ends_with_brand(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end().strip_suffix(b";").unwrap_or_default();
+    matches!(text.trim_ascii_end(), [.., b'"' | b'\''])
 }
 
 #[cfg(test)]
@@ -280,6 +288,14 @@ mod tests {
                 (r"\u001b[31m203.0.113.45\u001b[0m", r"\u001b[31m[ip]\u001b[0m"),
                 (r"\033[1;31m203.0.113.45\033[0m", r"\033[1;31m[ip]\033[0m"),
                 ("%1B%5B31m2001:db8::1%1B%5B0m", "%1B%5B31m[ip]%1B%5B0m"),
+                ("<tag k=\"client\" v=\"203.0.113.9\"/>", "<tag k=\"client\" v=\"[ip]\"/>"),
+                ("v=\"203.0.113.9\", v='203.0.113.9'", "v=\"[ip]\", v='[ip]'"),
+                ("a=b; v=\"203.0.113.9\"", "a=b; v=\"[ip]\""),
+                ("{\"k\":\"ip\",\"v\":\"203.0.113.9\"", "{\"k\":\"ip\",\"v\":\"[ip]\""),
+                (
+                    "\"Chromium\";v=\"124.0.0.0\", from=203.0.113.9",
+                    "\"Chromium\";v=\"124.0.0.0\", from=[ip]",
+                ),
             ],
         );
     }
@@ -304,6 +320,12 @@ mod tests {
             "10.20.30.4000",
             "app_version_1.2.3.4, v_1.2.3.4",
             "\x1b[32mversion\x1b[0m=\x1b[31m1.2.3.4\x1b[0m",
+            "\"Not_A Brand\";v=\"8.0.0.0\", \"Google Chrome\"; v=\"124.0.0.0\"",
+            "Sec-CH-UA-Full-Version-List: \"Chromium\";v=\"124.0.0.0\"",
+            r#"{"h": "\"Chromium\";v=\"124.0.0.0\""}"#,
+            "h=%22Chromium%22%3Bv%3D%22124.0.0.0%22",
+            "&quot;Chromium&quot;;v=&quot;124.0.0.0&quot;",
+            "app.js?v=1.2.3.4, v=1.2.3.4",
             "tool_1.2.3.4_amd64.deb, tool_1.2.3.4.tar.gz, Setup_10.0.0.5.exe",
             "1.2.3.4_beta2, 1.2.3.4_5",
             "a1.2.3.4",
