@@ -109,8 +109,8 @@ pub(super) fn without_spaces(text: View<'_>, sign: usize) -> usize {
 }
 
 /// The name before a sign, which ends at `end`, without the quote or bracket after it: empty where there is
-/// none. Before a colon it may be of several words.
-pub(super) fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
+/// none. It may be asked for `of_words`, with those before its last.
+pub(super) fn name(view: View<'_>, end: usize, sign: usize, of_words: bool) -> &[u8] {
     let bytes = &view.bytes()[..end];
     let (text, bracketed) = match &bytes[..without_index(bytes)] {
         [before @ .., b'"' | b'\''] | [before @ .., b'"' | b'\'', b']'] => (before, false),
@@ -124,7 +124,7 @@ pub(super) fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'_' | b'-' | b'.')
             || !byte.is_ascii()
-            || view.bytes()[sign] == b':' && byte != COLOUR && is_space(view, *at, sign)
+            || of_words && byte != COLOUR && is_space(view, *at, sign)
     };
     let length = (0..text.len()).rev().take(MAX_NAME).take_while(is_of_it).count();
     let (before, name) = text.split_at(text.len() - length);

@@ -46,9 +46,21 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             }
             continue;
         }
-        let name = name(text, before.len(), at);
+        let name_of = |of_words| name(text, before.len(), at, of_words);
+        let name = name_of(bytes[at] == b':');
+        let is_after_space = bytes[before.len()..at].iter().any(|byte| *byte != COLOUR);
+        // Where several words are told from what is before them, the last alone may say less: `seed phrase = a b`.
+        let in_words = || {
+            let is_told = is_after_space || ends_with_phrase(before);
+            (is_told && bytes[at] != b':').then(|| names::holds(name_of(true))).flatten()
+        };
+        let alone = names::holds(name);
+        let holds = match alone {
+            None | Some(Holds::Code) => in_words().or(alone),
+            alone => alone,
+        };
         let apart = || pair::find(text, name, at, &mut names_near);
-        let Some(holds) = names::holds(name).or_else(apart) else {
+        let Some(holds) = holds.or_else(apart) else {
             continue;
         };
         let Some(kind) = holds.mark() else {
@@ -60,7 +72,6 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let sign_end = sign_end(text, at);
         let is_bare =
             !before.ends_with(b"\"") && !before.ends_with(b"'") && !before.ends_with(b"]");
-        let is_after_space = bytes[before.len()..at].iter().any(|byte| *byte != COLOUR);
         let is_spaced = bytes[at] == b':' || is_after_space || sign_end > at + 1;
         let is_json = bytes[at] == b':' && before.ends_with(b"\"");
         let start = value_start(text, at, sign_end, is_spaced);
@@ -115,6 +126,11 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
             found(kind, Span { start, end: done, mark });
         }
     }
+}
+
+/// Whether the last word of a text is `phrase`, of which only words before it say what it is of.
+fn ends_with_phrase(text: &[u8]) -> bool {
+    text.last_chunk().is_some_and(|last: &[u8; 6]| last.eq_ignore_ascii_case(b"phrase"))
 }
 
 /// How long the value is that a back quote ends, on the line that this text begins with.

@@ -110,6 +110,38 @@ fn a_phrase_goes_to_the_end_of_its_line() {
 }
 
 #[test]
+fn several_words_name_a_value_before_any_sign_that_stands_apart() {
+    for sign in [" = ", "\t=\t", " == ", " := ", " += ", " -> ", ": "] {
+        for (name, value, mark) in [
+            ("seed phrase", "\"legal winner thank\"", "\"[token]\""),
+            ("Recovery Phrase", "\"legal winner thank\"", "\"[token]\""),
+            ("mot de passe", "\"hunter2\"", "\"[token]\""),
+            ("password new", "\"hunter2\"", "\"[token]\""),
+            ("phone number", "\"1234567\"", "\"[phone]\""),
+        ] {
+            check_clean(&[(&format!("{name}{sign}{value}"), &format!("{name}{sign}{mark}"))]);
+        }
+    }
+    check_clean(&[
+        ("seed phrase = legal winner thank", "seed phrase = [token]"),
+        ("my seed phrase = legal winner\nn = 1", "my seed phrase = [token]\nn = 1"),
+        ("seed phrase=legal winner, n=1", "seed phrase=[token], n=1"),
+        ("q=seed+phrase+%3D+legal%20winner", "q=seed+phrase+%3D+[token]"),
+        ("verification code = 482913", "verification code = [token]"),
+    ]);
+    for text in [
+        "search phrase = red shoes",
+        "search phrase=red shoes",
+        "the pass = 3 of 4, num pw = 100",
+        "error code = 100234",
+        "cell value = 12345",
+        "?a=1&phrase=red+shoes",
+    ] {
+        check_clean(&[(text, text)]);
+    }
+}
+
+#[test]
 fn parts_of_a_form_become_a_mark() {
     for end in ["\r\n", "\n"] {
         let form = |password: &str, phone: &str| {
