@@ -15,6 +15,7 @@
 //!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
 //! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped, or 8 to 12 that are not (as
 //!   many as 15 behind `00`) and no epoch time or date.
+//! - Behind `Tel.` and `Tel: `: 4 to 7 digits too, with no more than spaces between them.
 //!
 //! - Behind a number and a space, `/` or ` - `: another one, and what is grouped as the number before it is
 //!   (`+48 601 234 567 / 601 234 568`). The number before ends there.
@@ -71,8 +72,9 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
             let number = plus
                 .filter(|plus| is_sign(*plus))
                 .and_then(|_| international(groups))
-                .or_else(|| announced(groups).filter(|_| is_announced(&text[..at])))
-                .or_else(|| national(groups));
+                .or_else(|| announced(groups).filter(|_| is_announced(&text[..at], WORDS, false)))
+                .or_else(|| national(groups))
+                .or_else(|| short(groups).filter(|_| is_announced(&text[..at], SHORT_WORDS, true)));
             let ends = numbers(text, groups, number, spans);
             at = ends.unwrap_or(run_end);
             free = ends.is_some();
@@ -180,8 +182,11 @@ const WORDS: &[&str] = &[
     "τηλ",
 ];
 
-/// Whether the text ends with such a word, and spaces or a dot behind it.
-fn is_announced(before: &[u8]) -> bool {
+/// Words behind which, with a dot or a colon, a number may be short: behind others years and sizes stand.
+const SHORT_WORDS: &[&str] = &["tel", "tél", "тел", "τηλ"];
+
+/// Whether the text ends with such a word, and spaces or a dot behind it: where a sign is wanted, a dot or a colon.
+fn is_announced(before: &[u8], words: &[&str], wants_sign: bool) -> bool {
     /// More than the longest of them.
     const MAX_WORD: usize = 20;
     /// More than anyone writes between a word and a number.
@@ -189,14 +194,24 @@ fn is_announced(before: &[u8]) -> bool {
     let is_between =
         |at: &usize| matches!(before[*at], b'.' | b':' | b'+' | COLOUR) || is_blank(before, *at);
     let gap = (0..before.len()).rev().take(MAX_SPACES).take_while(is_between).count();
-    let text = &before[..before.len() - gap];
+    let (text, between) = before.split_at(before.len() - gap);
+    if wants_sign && !between.iter().any(|b| matches!(b, b'.' | b':')) {
+        return false;
+    }
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();
     if gap == 0 || length == 0 {
         return false;
     }
     let word = String::from_utf8_lossy(&text[text.len() - length..]).to_lowercase();
-    WORDS.contains(&word.as_str())
+    words.contains(&word.as_str())
+}
+
+/// The number that all of the groups are behind such a word with its sign, be it short.
+fn short(groups: &[Group]) -> Option<(usize, usize)> {
+    const SHORT: RangeInclusive<usize> = 4..=7;
+    let are_apart = groups.iter().skip(1).all(|group| group.gap == SPACE);
+    (are_apart && SHORT.contains(&digits(groups))).then_some((0, groups.len()))
 }
 
 /// The number that the groups behind such a word begin with.
