@@ -15,7 +15,8 @@ impl Config {
     pub(crate) fn problems(&self) -> Problems {
         let mut problems = Problems::new();
         let mut names = BTreeSet::new();
-        if self.columns.is_empty() {
+        // What is unknown is a column too.
+        if self.columns.is_empty() && self.unknown != Unknown::Keep {
             problems.push("`columns` is empty, wanted at least one column".to_owned());
         }
         if self.max_depth == 0 {

@@ -308,6 +308,16 @@ fn paths_are_checked_at_the_start() {
 }
 
 #[test]
+fn where_all_is_unknown_all_is_kept() {
+    let rows = [r#"{"sku-1":5,"sku-2":{"n":[1]}}"#, "{}", "[]"];
+    let output = run(&config(&json!([]), &json!({"unknown": "keep"})), messages(&rows));
+    assert_eq!(output.columns.len(), 1);
+    assert_eq!(value(&output, "unknown_fields", 0), json!(r#"{"sku-1":5,"sku-2":{"n":[1]}}"#));
+    assert_eq!(value(&output, "unknown_fields", 1), Value::Null);
+    assert_eq!(codes(&output), [(2, "not_an_object")]);
+}
+
+#[test]
 fn unknown_keys_are_ignored_kept_or_refused() {
     let columns = json!([
         {"name": "a", "type": "int64"}, {"name": "c", "type": "text", "from": "geo.country"},
