@@ -1,13 +1,13 @@
-//! The bounds that the schema gives the numbers of a pipeline file, held against what is written: they are said
-//! there alone.
+//! The bounds that the schema gives the numbers of a pipeline file, and the types of what is no text, held against
+//! what is written: they are said there alone.
 
 use serde_json::Value as Json;
 
-use super::problem::{Problem, problem};
-use super::schema;
+use super::problem::{Problem, mistyped, problem};
+use super::{schema, types};
 
-/// Tells each number that is out of its bounds, and takes it away: with the default in its place, whatever else
-/// is wrong with its section is found too.
+/// Tells each number that is out of its bounds and each value of another type, and takes it away: with the default in
+/// its place, whatever else is wrong with its section is found too.
 pub(super) fn hold(document: &mut toml::Table, problems: &mut Vec<Problem>) {
     within_table(&schema::inlined(), document, "", problems);
 }
@@ -20,8 +20,18 @@ fn within_table(schema: &Json, table: &mut toml::Table, path: &str, problems: &m
     });
 }
 
-/// Whether a value is no number that is out of bounds.
+/// Whether a value is of the type that is wanted, and no number that is out of bounds.
 fn within(schema: &Json, value: &mut toml::Value, path: &str, problems: &mut Vec<Problem>) -> bool {
+    let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
+    let range = match (least, most) {
+        (Some(least), Some(most)) => Some(format!("{least} to {most}")),
+        (Some(least), None) => Some(format!("at least {least}")),
+        (None, most) => most.map(|most| format!("at most {most}")),
+    };
+    if let Some(message) = types::mistyped(schema, value, range.as_deref()) {
+        mistyped(problems, path, message);
+        return false;
+    }
     let (number, told) = match value {
         toml::Value::Integer(number) => (*number as f64, number.to_string()),
         toml::Value::Float(number) => (*number, number.to_string()),
@@ -37,16 +47,10 @@ fn within(schema: &Json, value: &mut toml::Value, path: &str, problems: &mut Vec
         }
         _ => return true,
     };
-    let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
     // Not the other way round: what is not a number is within nothing.
     let fits = least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most);
     if !fits {
-        let wanted = match (least, most) {
-            (Some(least), Some(most)) => format!("{least} to {most}"),
-            (Some(least), None) => format!("at least {least}"),
-            (None, most) => format!("at most {}", most.unwrap_or_default()),
-        };
-        problem(problems, path, format!("is {told}, wanted {wanted}"));
+        problem(problems, path, format!("is {told}, wanted {}", range.unwrap_or_default()));
     }
     fits
 }
@@ -95,6 +99,59 @@ mod tests {
                 "`swap.max_fuel_ratio`: is -inf, wanted 1 to 1000000000",
             ],
         );
+    }
+
+    #[test]
+    fn what_can_be_no_secret_is_told_where_another_type_is_wanted() {
+        check(
+            "workers = \"many\"\nbatch = { max_rows = \"10k\", max_bytes = 1.5, max_wait_ms = [1] }",
+            &[
+                "`batch.max_bytes`: is 1.5, wanted a whole number, 1 to 268435456",
+                "`batch.max_rows`: is `10k`, wanted a whole number, 1 to 1048576",
+                "`batch.max_wait_ms`: is [1], wanted a whole number, 1 to 60000",
+                "`workers`: is `many`, wanted a whole number, 0 to 256",
+            ],
+        );
+        check(
+            "admin = { strict_port = \"yes\", max_freshness_secs = true }",
+            &[
+                "`admin.max_freshness_secs`: is true, wanted a whole number, at least 1",
+                "`admin.strict_port`: is `yes`, wanted true or false",
+            ],
+        );
+        check(
+            "swap = { canary_share = \"half\" }\nsink = { missing_tables = 1 }",
+            &[
+                "`sink.missing_tables`: is 1, wanted one of `create`, `refuse`",
+                "`swap.canary_share`: is `half`, wanted a number, 0.001 to 1",
+            ],
+        );
+        check(
+            "plugin = [{ watch = 1, instance = true, limits = { max_call_secs = \"5s\" } }]",
+            &[
+                "`plugin[0].instance`: is true, wanted one of `fresh`, `reuse`",
+                "`plugin[0].limits.max_call_secs`: is `5s`, wanted a whole number, at least 1",
+                "`plugin[0].watch`: is 1, wanted true or false",
+            ],
+        );
+        check(
+            "source = { kind = \"storage\", watch = \"on\", csv = { header = \"no\" } }",
+            &[
+                "`source.csv.header`: is `no`, wanted true or false",
+                "`source.watch`: is `on`, wanted true or false",
+            ],
+        );
+        // As long as a secret that stands in the wrong place.
+        let secret = "9f86d081884c7d659a2feaa0";
+        check(
+            &format!("workers = \"{secret}\"\nbatch = {{ max_rows = [\"{secret}\"] }}"),
+            &[
+                "`batch.max_rows`: is of type array, wanted a whole number, 1 to 1048576",
+                "`workers`: is of type string, wanted a whole number, 0 to 256",
+            ],
+        );
+        // Numbers are whole ones too, and texts may be secrets.
+        check("swap = { canary_share = 1 }\nname = 5\nbatch = \"x\"", &[]);
     }
 
     #[test]

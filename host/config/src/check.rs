@@ -20,7 +20,7 @@ pub(super) fn check(
     bounds::hold(&mut document, &mut problems);
     for key in document.keys().filter(|key| !schema::SECTIONS.contains(&key.as_str())) {
         let message = format!("there is no such section, only: {}", schema::SECTIONS.join(", "));
-        problems.push(Problem { path: key.clone(), message });
+        problem(&mut problems, key, message);
     }
 
     let name: Option<String> = raw::section(document.remove("name"), "name", &mut problems);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::Problem;
+use super::problem::{Problem, problem};
 
 /// Looks a variable up.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -32,7 +32,7 @@ fn fill(
     match value {
         toml::Value::String(text) if text.contains("${") => match expand(text, lookup, secrets) {
             Ok(filled) => *text = filled,
-            Err(message) => problems.push(Problem { path: path.to_owned(), message }),
+            Err(message) => problem(problems, path, message),
         },
         toml::Value::Array(list) => {
             for (at, value) in list.iter_mut().enumerate() {

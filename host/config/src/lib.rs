@@ -13,6 +13,7 @@ mod environment;
 pub mod fuzz;
 mod guard;
 mod input;
+mod lines;
 mod output;
 mod overrides;
 mod plugin;
@@ -29,6 +30,7 @@ mod strict;
 mod swap;
 mod table;
 mod trust;
+mod types;
 
 use std::path::PathBuf;
 use std::time::Duration;

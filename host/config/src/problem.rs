@@ -10,6 +10,8 @@ pub struct Problem {
     pub path: String,
     /// What it got and what it wanted.
     pub message: String,
+    /// Whether a value of another type stands there: then its line is told.
+    pub(super) is_mistyped: bool,
 }
 
 impl fmt::Display for Problem {
@@ -20,7 +22,12 @@ impl fmt::Display for Problem {
 
 /// Adds a problem.
 pub(super) fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
-    problems.push(Problem { path: path.to_owned(), message });
+    problems.push(Problem { path: path.to_owned(), message, is_mistyped: false });
+}
+
+/// Adds that a value of another type than is wanted stands there.
+pub(super) fn mistyped(problems: &mut Vec<Problem>, path: &str, message: String) {
+    problems.push(Problem { path: path.to_owned(), message, is_mistyped: true });
 }
 
 /// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.

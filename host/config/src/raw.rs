@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub(super) use source::{Csv, FormatName, PubSub, Source};
 
-use super::problem::Problem;
+use super::problem::{Problem, problem};
 use super::strict::Strict;
 use super::{InstanceLife, Limits, MissingTables, Seal, Unrouted};
 use clickmill_core::stage;
@@ -213,6 +213,9 @@ fn spool_max_wait_secs() -> u64 {
     600
 }
 
+/// How serde begins to say that a value of another type stands somewhere.
+const MISTYPED: &str = "invalid type: ";
+
 /// A section or a value of the document: each is read by itself, so that one mistake does not hide the
 /// next.
 pub(super) fn section<T: DeserializeOwned>(
@@ -221,8 +224,7 @@ pub(super) fn section<T: DeserializeOwned>(
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     let Some(value) = value else {
-        let message = "is missing".to_owned();
-        problems.push(Problem { path: path.to_owned(), message });
+        problem(problems, path, "is missing".to_owned());
         return None;
     };
     match serde_path_to_error::deserialize(Strict(value.clone())) {
@@ -232,7 +234,8 @@ pub(super) fn section<T: DeserializeOwned>(
             let inner = if inner == "." { wrong_key::<T>(&value) } else { Some(inner) };
             let path = inner.map_or_else(|| path.to_owned(), |inner| format!("{path}.{inner}"));
             let message = without_text(error.inner().message().trim());
-            problems.push(Problem { path, message });
+            let is_mistyped = message.starts_with(MISTYPED);
+            problems.push(Problem { path, message, is_mistyped });
             None
         }
     }
@@ -254,11 +257,12 @@ fn wrong_key<T: DeserializeOwned>(section: &toml::Value) -> Option<String> {
 
 /// What serde says, without the text that stands where something else is wanted: it may be a secret.
 fn without_text(said: &str) -> String {
-    const TEXT: &str = "invalid type: string ";
+    const TEXT: &str = "string ";
     let rest = said
-        .strip_prefix(TEXT)
+        .strip_prefix(MISTYPED)
+        .and_then(|rest| rest.strip_prefix(TEXT))
         .and_then(|rest| rest.rfind("\", expected ").map(|at| &rest[at + 1..]));
-    rest.map_or_else(|| said.to_owned(), |rest| format!("{}{rest}", TEXT.trim_end()))
+    rest.map_or_else(|| said.to_owned(), |rest| format!("{MISTYPED}{}{rest}", TEXT.trim_end()))
 }
 
 pub(super) fn optional<T: DeserializeOwned + Default>(

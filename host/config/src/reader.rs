@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ConfigError, Pipeline, check, environment, overrides, schema, secrets};
+use super::{ConfigError, Pipeline, check, environment, lines, overrides, schema, secrets};
 use clickmill_core::{Digest, file};
 
 /// A pipeline file that can be read again, with what was said beside it.
@@ -74,6 +74,11 @@ pub(super) fn read_text(
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),
         checked => {
             problems.extend(checked.err().unwrap_or_default());
+            for problem in problems.iter_mut().filter(|problem| problem.is_mistyped) {
+                if let Some(line) = lines::line(text, &problem.path, overrides) {
+                    problem.message.push_str(&format!(", on line {line}"));
+                }
+            }
             problems.sort_by_key(|problem| schema::place(&problem.path));
             Err(ConfigError::Problems { path: path.to_owned(), problems })
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
 use super::Plugin;
-use super::problem::{Problem, problem};
+use super::problem::{Problem, mistyped, problem};
 use clickmill_core::is_build_setting;
 
 /// Fewest bytes of a text that is taken for a key.
@@ -81,7 +81,7 @@ fn listed(
                     Some(name) => {
                         found.push((name.to_owned(), Plugin::secret_variable(stage, name)));
                     }
-                    None => problem(
+                    None => mistyped(
                         problems,
                         &format!("{path}[{at}]"),
                         format!("is of type {}, wanted text", name.type_str()),
@@ -95,7 +95,7 @@ fn listed(
                     Some(variable) => found.push((name.clone(), variable.to_owned())),
                     None => {
                         let message = format!("is of type {}, wanted text", variable.type_str());
-                        problem(problems, &format!("{path}.{name}"), message);
+                        mistyped(problems, &format!("{path}.{name}"), message);
                     }
                 }
             }
@@ -103,7 +103,7 @@ fn listed(
         Some(_) => {
             let message =
                 "is one value, wanted names, `[\"key\"]`, or `{ key = \"VARIABLE\" }`".to_owned();
-            problem(problems, path, message);
+            mistyped(problems, path, message);
         }
     }
     found

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::problem::Problem;
+use super::problem::{Problem, problem};
 use super::{BigQuery, Place, PubSub, raw};
 
 /// The environment variable that names the project where the file does not.
@@ -35,7 +35,7 @@ fn resource(path: &str, name: &str, kind: &str, problems: &mut Vec<Problem>) -> 
         if !project.is_empty() && *what == kind && (3..=255).contains(&last.len()));
     if !fine {
         let message = format!("is `{name}`, wanted `projects/PROJECT/{kind}/NAME`");
-        problems.push(Problem { path: path.to_owned(), message });
+        problem(problems, path, message);
     }
     fine
 }
@@ -58,7 +58,7 @@ pub(super) fn place(
             ];
             for (key, _) in stray.into_iter().filter(|(_, given)| *given) {
                 let message = "is for `kind = \"bigquery\"` only".to_owned();
-                problems.push(Problem { path: format!("sink.{key}"), message });
+                problem(problems, &format!("sink.{key}"), message);
             }
             Some(Place::Warehouse)
         }
@@ -72,7 +72,7 @@ pub(super) fn place(
                     _ => {
                         let wanted = "projects/P/locations/L/taxonomies/T/policyTags/N";
                         let message = format!("is {value}, wanted `{wanted}`");
-                        problems.push(Problem { path: format!("sink.policy_tags.{key}"), message });
+                        problem(problems, &format!("sink.policy_tags.{key}"), message);
                     }
                 }
             }
@@ -83,7 +83,7 @@ pub(super) fn place(
                     "is `{}`, wanted the id of a Google Cloud project, here or in the environment variable {PROJECT_VARIABLE}",
                     section.project.as_deref().unwrap_or_default()
                 );
-                problems.push(Problem { path: "sink.project".to_owned(), message });
+                problem(problems, "sink.project", message);
                 return None;
             };
             Some(Place::BigQuery(BigQuery {
@@ -105,11 +105,10 @@ pub(super) fn retention(
     place: &Place,
     problems: &mut Vec<Problem>,
 ) -> Option<u32> {
-    let path = || "warehouse.retention_days".to_owned();
     let days = section.retention_days?;
     if let Place::BigQuery(_) = place {
         let message = "is for `kind = \"warehouse\"` only; in BigQuery `timePartitioning.expirationMs` of the table's `.table.json` says it".to_owned();
-        problems.push(Problem { path: path(), message });
+        problem(problems, "warehouse.retention_days", message);
     }
     Some(days)
 }

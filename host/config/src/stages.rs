@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::problem::{Problem, join, problem};
+use super::problem::{Problem, join, mistyped, problem};
 use super::{Plugin, raw, secrets};
 use clickmill_core::oci::Reference;
 use clickmill_core::path::Path as ColumnPath;
@@ -73,7 +73,7 @@ fn check_plugin(
         for (name, value) in table {
             match value.as_str() {
                 Some(text) => found.push((name.clone(), text.to_owned())),
-                None => problem(
+                None => mistyped(
                     problems,
                     &format!("{path}.{key}.{name}"),
                     format!("is {value}, wanted text"),
