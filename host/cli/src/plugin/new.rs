@@ -110,7 +110,10 @@ const RESERVED: &str = "abstract alloc as async await become box break const con
     pub ref return self static std struct super test trait true try type typeof unsafe unsized use virtual where \
     while yield";
 
-/// A plugin's name is that of its stage, and in Rust of its crate.
+/// What no package of npm can be called: there lie all that another is made of, and Node looks for no tests.
+const OF_NPM: &str = "node_modules";
+
+/// A plugin's name is that of its stage, in Rust of its crate, and in JavaScript of its package.
 fn check_name(language: Language, name: &str) -> Result<(), Failure> {
     let refused = |why: &str| {
         let hint = "a name begins with a letter and has a-z, 0-9, `-` and `_`, 64 at most: `traffic-source`";
@@ -125,6 +128,9 @@ fn check_name(language: Language, name: &str) -> Result<(), Failure> {
     // Its table is called after it.
     if name.replace('-', "_") == "dead_letter" {
         return refused("the table of dead letters is called so");
+    }
+    if language == Language::JavaScript && name == OF_NPM {
+        return refused("npm keeps packages in folders of that name");
     }
     if language != Language::Rust {
         return Ok(());

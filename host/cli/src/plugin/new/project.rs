@@ -22,10 +22,12 @@ pub(super) struct Project {
 impl Project {
     /// Whether a crate of that name is among those that plugins in Rust are made of.
     pub(super) fn is_built_with(name: &str) -> bool {
-        let named = format!("name = \"{name}\"");
+        // In a program both are spelled the same.
+        let spelled = |name: &str| name.replace('-', "_");
         let (template, _) = Language::Rust.files();
         let lock = template.iter().find(|(path, _)| path == LOCK_FILE);
-        lock.is_some_and(|(_, text)| text.lines().any(|line| line == named))
+        let named = format!("name = \"{}\"", spelled(name));
+        lock.is_some_and(|(_, text)| text.lines().any(|line| spelled(line) == named))
     }
 
     /// All files, by their path in the project.

@@ -36,10 +36,34 @@ fn a_name_is_one_of_a_crate_and_of_a_stage() {
         ("serde", "it is built with"),
         ("clickmill-plugin", "it is built with"),
         ("wit-bindgen", "it is built with"),
+        ("clickmill_plugin", "it is built with"),
+        ("wit_bindgen", "it is built with"),
     ] {
         let told = error(&new(Path::new(name)));
         assert!(told.contains(why) && told.contains(&format!("`{name}`")), "{told}");
     }
+}
+
+/// Whatever is a word of one language or a module that comes with it is a name in the others.
+#[test]
+fn names_of_other_languages_are_names() {
+    let named = |language, name: &str| New { language, ..new(Path::new(name)) };
+    for language in [Language::Python, Language::JavaScript, Language::Go, Language::C] {
+        for name in ["test", "std", "core", "json", "async", "class", "main", "serde", "internal"] {
+            let new = named(language, name);
+            let project = new.project().unwrap_or_else(|failure| panic!("{failure}"));
+            // Node would take all files in a folder `test` for tests, where none are named.
+            let files = project.files().into_iter().filter(|(path, _)| !path.starts_with("sdk/"));
+            for (path, text) in files {
+                let names_none = |line: &str| {
+                    line.contains("node --test") && !line.contains("node --test *.test.js")
+                };
+                assert!(!text.lines().any(names_none), "{path}");
+            }
+        }
+    }
+    let told = error(&named(Language::JavaScript, "node_modules"));
+    assert!(told.contains("npm keeps packages"), "{told}");
 }
 
 #[test]
