@@ -301,7 +301,10 @@ mod tests {
             (b"\n<Events>\n  <event id=\"1\">a</event>\n</Events>\n", "is XML"),
             (b"<!DOCTYPE html>\n<title>a</title>\n", "is a page in HTML"),
             (b"<INFO> one\n<WARN> two\n", r#"csv = { delimiter = "," }"#),
-            (b"<34>Oct 11 su: one\n<34>Oct 11 su: two\n", r#"csv = { delimiter = "," }"#),
+            (
+                b"<34>Oct 11 su: one\n<34>Oct 11 su: two\n",
+                r#"csv = { delimiter = ",", header = false }"#,
+            ),
             (b"---\n- id: 1\n  name: a\n- id: 2\n  name: b\n", "is YAML"),
             (b"---\nid: 1\nname: a\n", "is YAML"),
             (b"---\nid\n1\n", r#"csv = { delimiter = "," }"#),
