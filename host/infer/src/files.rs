@@ -73,12 +73,17 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         ("README.md".to_owned(), readme),
     ];
     let (records, columns) = (shape.records, leaves.len());
-    Ok(Proposal { files, records, columns, personal, told: Vec::new(), run })
+    let told = of_map(shape).into_iter().collect();
+    Ok(Proposal { files, records, columns, personal, told, run })
 }
 
 /// Why nothing of what no column takes may be in the table, if so.
 fn unknown(shape: &Shape<'_>) -> Option<String> {
-    let (keys, have) = match shape.personal_keys {
+    let (keys, have) = match shape.left.personal_keys {
+        0 if shape.left.map_is_personal => {
+            let why = "something in it is personal by its name, which `clean` does not know";
+            return Some(why.to_owned());
+        }
         0 => return None,
         1 => ("1 key".to_owned(), "has"),
         keys => (format!("{keys} keys"), "have"),
@@ -90,6 +95,20 @@ fn unknown(shape: &Shape<'_>) -> Option<String> {
         why.push_str("; with other names in the header they are columns");
     }
     Some(why)
+}
+
+/// Why keys of the records name no columns though nothing personal is in them, if there are any.
+fn of_map(shape: &Shape<'_>) -> Option<String> {
+    let keys = shape.left.map_keys;
+    let left = match unknown(shape) {
+        None => format!("kept with what they hold in `{UNKNOWN}`, as the text of a JSON object"),
+        Some(_) => format!("left to `{UNKNOWN}`, which `mask` empties"),
+    };
+    (keys > 0).then(|| {
+        format!(
+            "{keys} keys of the records are those of a map: they are values, such as days, or each record has few of them, as of the numbers of products. They name no columns, and are {left}"
+        )
+    })
 }
 
 /// A column that is masked.
@@ -254,11 +273,12 @@ fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
     limits(text, shape, about, about.largest * FUEL_PER_BYTE, &[]);
     text.line("\n[plugin.config]");
     text.line(&format!("format = \"{}\"", if shape.is_csv { "csv" } else { "json" }));
-    if shape.personal_keys > 0 {
+    if unknown(shape).is_some() {
         text.comment(&format!("What no column takes goes into the column `{UNKNOWN}`, which `mask` empties, for the reason that stands there."));
     } else {
         text.comment(&format!("What no column takes is kept in the column `{UNKNOWN}`, so that nothing is lost when more comes."));
     }
+    of_map(shape).iter().for_each(|why| text.comment(&format!("{why}.")));
     text.line("unknown = \"keep\"");
     if shape.repeats_keys {
         text.comment("Some objects have a key twice.");

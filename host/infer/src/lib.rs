@@ -10,6 +10,7 @@ mod files;
 mod form;
 mod guard;
 mod kind;
+mod map;
 mod names;
 mod node;
 mod personal;
@@ -27,6 +28,8 @@ pub use value::Value;
 
 mod form_of_header;
 
+use std::collections::BTreeSet;
+
 use events::Events;
 use names::Names;
 use node::Node;
@@ -36,6 +39,9 @@ use clickmill_core::path;
 
 /// The column that keeps what no other takes.
 const UNKNOWN: &str = "unknown_fields";
+/// What to do where no key names a column.
+const ENTRIES: &str =
+    "`jq -c 'to_entries[]' FILE` makes a record of each, with its `key` and its `value`";
 
 /// Records that were looked at.
 #[derive(Debug)]
@@ -142,23 +148,32 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
     }
     let taken: Vec<&str> = about.taken.iter().copied().chain([UNKNOWN]).collect();
     let mut names = Names::new(&taken);
-    let mut found = columns(&root, &mut names, &[], is_csv);
-    for mut column in columns(&around, &mut names, &[], false) {
+    // Whoever writes a header names columns.
+    let of_map = if is_csv { BTreeSet::new() } else { map::keys(&root) };
+    let of_map_around = map::keys(&around);
+    let mut found = columns(&root, &mut names, &[], &of_map, is_csv);
+    for mut column in columns(&around, &mut names, &[], &of_map_around, false) {
         column.is_around = true;
         found.push(column);
     }
-    let personal_keys = root.personal_keys() + around.personal_keys();
-    if found.is_empty() && personal_keys > 0 {
-        let instead = if is_csv {
-            "give its columns other names in the header"
-        } else {
-            "`jq -c 'to_entries[]' FILE` makes a record of each, with its `key` and its `value`"
-        };
+    let left = Left {
+        personal_keys: root.personal_keys() + around.personal_keys(),
+        map_keys: of_map.len() + of_map_around.len(),
+        map_is_personal: map::names_personal(&root, &of_map)
+            || map::names_personal(&around, &of_map_around),
+    };
+    if found.is_empty() && left.personal_keys > 0 {
+        let instead = if is_csv { "give its columns other names in the header" } else { ENTRIES };
         return Err(format!(
             "all its keys have something personal in them, such as an e-mail address, and so name no columns: {instead}"
         ));
     }
-    if found.is_empty() {
+    if found.is_empty() && left.map_is_personal {
+        return Err(format!(
+            "all its keys are values, such as days, that name no columns, and what they hold is personal by its name: {ENTRIES}"
+        ));
+    }
+    if found.is_empty() && left.map_keys == 0 {
         return Err("no record has a key, and keys name the columns".to_owned());
     }
     let sample = match records {
@@ -173,7 +188,7 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
             messages.iter().map(|message| events.of(message).len()).max().unwrap_or(1)
         }),
         repeats_keys: messages.iter().any(Value::repeats_a_key),
-        personal_keys,
+        left,
         is_csv,
         records: match records {
             Records::Csv { rows, .. } => rows.len() as u64,
@@ -234,10 +249,19 @@ struct Shape<'a> {
     explode: Option<&'a str>,
     most_events: usize,
     repeats_keys: bool,
-    /// How many keys of the records name no columns, since something personal is in them.
-    personal_keys: usize,
+    left: Left,
     is_csv: bool,
     records: u64,
+}
+
+/// What is left to what no column takes.
+struct Left {
+    /// How many keys of the records name no columns, since something personal is in them.
+    personal_keys: usize,
+    /// How many name none since they are values, as those of a map are.
+    map_keys: usize,
+    /// Whether something that these hold is personal by its name.
+    map_is_personal: bool,
 }
 
 /// Texts of JSON as values. What is none becomes a dead letter; where much of it is none, it is something else.

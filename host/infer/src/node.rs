@@ -160,15 +160,22 @@ impl Node {
 
     /// Whether something in it is personal that is told by no value: by the name of its key, or as a key.
     pub(crate) fn names_personal(&self, path: &[&str]) -> bool {
-        let of_field = |(key, field): &(String, Node)| {
-            let path = [path, &[key.as_str()]].concat();
-            let by_name = personal::by_name(&path, false).map(|(treatment, _)| treatment);
-            by_name.is_some_and(|treatment| treatment != Treatment::Clean)
-                || field.names_personal(&path)
-        };
         self.has_personal_keys()
-            || self.fields.iter().any(of_field)
+            || self.fields.iter().any(|(key, field)| field.is_named_personal(path, key))
             || self.held().any(|held| held.names_personal(path))
+    }
+
+    /// Whether it is personal by its own key, or something in it is so.
+    pub(crate) fn is_named_personal(&self, path: &[&str], key: &str) -> bool {
+        let path = [path, &[key]].concat();
+        let by_name = personal::by_name(&path, false).map(|(treatment, _)| treatment);
+        by_name.is_some_and(|treatment| treatment != Treatment::Clean) || self.names_personal(&path)
+    }
+
+    /// Whether there are other scalars, numbers, lists and objects in it.
+    pub(crate) fn kinds(&self) -> [bool; 4] {
+        let [booleans, numbers, texts] = self.scalars.json;
+        [booleans + texts, numbers, self.lists, self.objects].map(|count| count > 0)
     }
 
     /// Whether something in it looks personal, by value or by the names of keys.

@@ -1,14 +1,15 @@
 //! The columns that a place of records supports.
 
+use std::collections::BTreeSet;
+
 use crate::kind::{self, Kind};
+use crate::map;
 use crate::names::Names;
 use crate::node::{Node, Seen};
 use crate::personal::{self, Look, Treatment};
 
 /// What a record deeper than that becomes.
 const MAX_DEPTH: usize = 12;
-/// Keys that each object has few of are values, such as numbers of products, and their object a map.
-const MAP_KEYS: usize = 24;
 
 /// A column, or a field of a record.
 pub(crate) struct Column<'a> {
@@ -46,11 +47,12 @@ impl Column<'_> {
     }
 }
 
-/// The columns of a place, each of another name.
+/// The columns of a place, each of another name: of all its keys but those of a map.
 pub(crate) fn columns<'a>(
     node: &'a Node,
     names: &mut Names,
     path: &[&'a str],
+    of_map: &BTreeSet<&str>,
     is_text: bool,
 ) -> Vec<Column<'a>> {
     let has_contacts = node.fields.iter().any(|(key, field)| {
@@ -58,13 +60,13 @@ pub(crate) fn columns<'a>(
         let is_named = words.iter().any(|word| matches!(word.as_str(), "email" | "phone" | "mail"));
         is_named || field.scalars.share(Look::Email) > 0.5
     });
-    // What no column can be of is kept with what is unknown. Objects with personal keys are no records, and the
-    // whole, which is one, has columns of its other keys.
+    // What no column can be of is kept with what is unknown. Objects with personal keys are no records, nor are maps,
+    // and the whole, which is one, has columns of its other keys.
     let fields = node.fields.iter().enumerate();
     let fields = fields.filter(|(_, (key, _))| {
         let is_key = is_text
             || !key.is_empty() && !key.contains('\\') && (path.is_empty() || !key.contains('.'));
-        is_key && !personal::is_in_key(key)
+        is_key && !personal::is_in_key(key) && !of_map.contains(key.as_str())
     });
     let made = fields.map(|(at, (key, field))| {
         let path = [path, &[key.as_str()]].concat();
@@ -122,7 +124,8 @@ fn column<'a>(
             column.kind = Kind::Record;
             return column;
         }
-        "objects that are not records: their keys differ, or they have none".to_owned()
+        "objects that are not records: their keys differ, are values such as days, or are none"
+            .to_owned()
     } else if node.null_elements > 0 {
         "lists with nulls in them, which no list of a table has".to_owned()
     } else if held.lists > 0 && held.objects == 0 && held.scalars.count == 0 {
@@ -145,13 +148,14 @@ fn column<'a>(
 
 /// The fields of objects that are records; none where they are none.
 fn record<'a>(node: &'a Node, path: &[&'a str]) -> Vec<Column<'a>> {
-    let there: u64 = node.fields.iter().map(|(_, field)| field.values).sum();
-    let is_map =
-        node.fields.len() > MAP_KEYS && there * 4 < node.objects * node.fields.len() as u64;
-    if is_map || node.has_personal_keys() || node.has_too_many_keys || path.len() >= MAX_DEPTH {
+    if map::is_map(node)
+        || node.has_personal_keys()
+        || node.has_too_many_keys
+        || path.len() >= MAX_DEPTH
+    {
         return Vec::new();
     }
-    columns(node, &mut Names::new(&[]), path, false)
+    columns(node, &mut Names::new(&[]), path, &BTreeSet::new(), false)
 }
 
 /// Says how a column is masked, where it looks personal.

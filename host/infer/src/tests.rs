@@ -1,3 +1,4 @@
+mod maps;
 mod personal_keys;
 
 use super::*;
