@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 use std::iter::once;
 use std::ops::ControlFlow;
+use std::ptr;
 
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins,
-    Visit, Visitor,
+    AccessExpr, Distinct, Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::aliases::{Found, named};
@@ -108,12 +109,15 @@ struct Rows {
     names: HashSet<String>,
     /// How many queries within the SELECT it is in: they have tables of their own.
     queries: usize,
+    /// Names beside a point, which are no whole rows.
+    beside_points: Vec<*const Ident>,
 }
 
 impl Rows {
     fn of(select: &Select) -> Self {
         let names = joined(&select.from).into_iter().flat_map(factors).filter_map(name_of);
-        Self { names: names.map(|name| name.value.to_lowercase()).collect(), queries: 0 }
+        let names = names.map(|name| name.value.to_lowercase()).collect();
+        Self { names, queries: 0, beside_points: Vec::new() }
     }
 
     /// Without those that SELECT gives to a column, which come before both behind it: `*` gives any.
@@ -144,8 +148,23 @@ impl Visitor for Rows {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<DataFusionError> {
         match expr {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let points = access_chain.iter().filter_map(|access| match access {
+                    AccessExpr::Dot(field) => Some(field),
+                    AccessExpr::Subscript(_) => None,
+                });
+                let is_before_point = matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
+                let beside = points.chain(is_before_point.then_some(&**root));
+                self.beside_points.extend(beside.filter_map(|expr| match expr {
+                    Expr::Identifier(name) => Some(ptr::from_ref(name)),
+                    _ => None,
+                }));
+                ControlFlow::Continue(())
+            }
             Expr::Identifier(name)
-                if self.queries == 0 && self.names.contains(&name.value.to_lowercase()) =>
+                if self.queries == 0
+                    && self.names.contains(&name.value.to_lowercase())
+                    && !self.beside_points.contains(&ptr::from_ref(name)) =>
             {
                 let name = &name.value;
                 ControlFlow::Break(plan_datafusion_err!(

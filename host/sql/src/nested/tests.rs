@@ -120,6 +120,8 @@ async fn a_field_is_taken_of_what_has_no_name() {
     }
     let any = "SELECT ANY_VALUE(items)[OFFSET(1)].sku FROM orders WHERE id = 7";
     assert_eq!(ask(any).await, Ok(vec!["b".to_owned()]));
+    let same = "SELECT items.items[SAFE_OFFSET(0)].sku FROM (SELECT id, items FROM orders) AS items ORDER BY items.id";
+    assert_eq!(ask(same).await, Ok(vec!["a".to_owned(), String::new()]));
     let error = ask("SELECT items[OFFSET(0)].'sku' FROM orders").await.expect_err("a text");
     assert!(error.contains("is not taken here"), "{error}");
 }
