@@ -11,8 +11,8 @@ use google_cloud_gax::error::CredentialsError;
 use http::{Extensions, HeaderMap};
 use tokio::time::timeout;
 
-/// As long as a try of a request.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Less than a try of a request takes, which would end first now and then, and say nothing of credentials.
+const PATIENCE: Duration = Duration::from_secs(12);
 /// The longest name of a host.
 const MAX_HOST_BYTES: usize = 253;
 

@@ -185,5 +185,5 @@ fn credentials_that_nobody_gives_out_are_not_waited_for() {
     let output = ended(&scratch, command);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains("no credentials within 15 s") && told.contains("no answer in"), "{told}");
+    assert!(told.contains("no credentials within 12 s") && told.contains("no answer in"), "{told}");
 }
