@@ -49,11 +49,14 @@ mod batch;
 /// What `wit/plugin.wit` generates, by a test of the repository. Use the re-exports of the crate root instead.
 #[doc(hidden)]
 #[rustfmt::skip]
-#[expect(unreachable_pub, reason = "it is generated")]
 #[expect(unsafe_code, reason = "values are read from memory, and written into it")]
 #[expect(
-    clippy::too_many_arguments,
-    reason = "a function per import, with an argument per flattened field"
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::match_bool,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "it is generated"
 )]
 pub mod bindings;
 mod builder;
