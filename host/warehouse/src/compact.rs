@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::errors::ParquetError;
@@ -40,6 +41,8 @@ use clickmill_core::causes;
 
 /// How long files stay that were replaced: readers that have listed them find them.
 const GRACE: Duration = Duration::from_secs(3600);
+/// Files that are moved at once. In Cloud Storage each takes two requests.
+const AT_ONCE: usize = 16;
 /// A session that has written nothing for so long is over, where no lock tells. There its process would
 /// begin another one after half of that.
 pub(super) const SILENT: Duration = Duration::from_secs(24 * 3600);
@@ -247,12 +250,10 @@ impl Warehouse {
             // How old its rows are.
             disk.date_back(&merge.to, newest.into());
         }
-        for file in &merge.from {
-            if !goes_on() {
-                break;
-            }
-            runtime.block_on(self.retire(file, now))?;
-        }
+        // Whoever is told to stop does this first: until the next one comes, other tools would read those rows twice.
+        let retired = stream::iter(&merge.from).map(Ok::<_, WarehouseError>);
+        let retired = retired.try_for_each_concurrent(AT_ONCE, |file| self.retire(file, now));
+        runtime.block_on(retired)?;
         Ok(Some(rows))
     }
 
