@@ -40,6 +40,10 @@ impl From<BigQueryError> for TableError {
 
 #[async_trait]
 impl TableStore for BigQuery {
+    fn address(&self, table: &TableName) -> String {
+        format!("bigquery:{}.{table}", self.config.project)
+    }
+
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
         Ok(self.ensure_table(table, schema).await?)
     }

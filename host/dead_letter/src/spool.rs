@@ -2,12 +2,15 @@
 //! counts, carried over and removed once the table is back. Any number of processes share it.
 //!
 //! ```text
-//! <spool>/<pipeline>/<nanoseconds>-<process>-<number>.arrow   letters that wait, the oldest first
-//! <spool>/<pipeline>/….part                                   letters in the making
-//! <spool>/<pipeline>.refused/….arrow                          letters that the table refuses
-//! <spool>/<pipeline>.carry                                    locked by the process that carries over
-//! <spool>/<pipeline>.write                                    locked by all that write, together
+//! <spool>/<pipeline>/<nanoseconds>-<process>-<number>-<table>.arrow   letters that wait, the oldest first
+//! <spool>/<pipeline>/….part                                           letters in the making
+//! <spool>/<pipeline>.refused/….arrow                                  letters that the table refuses
+//! <spool>/<pipeline>.carry                                            locked by the process that carries over
+//! <spool>/<pipeline>.write                                            locked by all that write, together
 //! ```
+//!
+//! `<table>` is the beginning of a digest of the table that the letters are for: pipelines of one name may
+//! have several. A file of before names none, and goes to whichever comes first.
 //!
 //! What the table has taken of a file is taken out of it before anything else is done. A crash between the
 //! two gives those letters twice; `letter_id` tells.
@@ -33,7 +36,7 @@ use arrow::ipc::writer::FileWriter;
 pub use error::SpoolError;
 
 use clickmill_core::columns::{absent, fitted};
-use clickmill_core::{Micros, durable, file, lock, private};
+use clickmill_core::{Digest, Micros, durable, file, lock, private};
 
 /// How the names of files with letters end.
 const LETTERS: &str = "arrow";
@@ -46,6 +49,9 @@ const CARRY: &str = "carry";
 /// … and by all that write.
 const WRITE: &str = "write";
 
+/// So much of a table's digest is in a file's name.
+const DIGITS_OF_TABLE: usize = 16;
+
 /// How long is waited for a process that looks whether anybody writes: one that is stopped must not stop
 /// others.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -54,6 +60,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
+    /// How the names of files for its table end, before the extension.
+    table: String,
     max_bytes: u64,
     /// How many letters files hold, as far as this process has looked.
     counted: Mutex<HashMap<PathBuf, u64>>,
@@ -79,14 +87,21 @@ pub struct Carrier {
 }
 
 impl Spool {
-    /// The spool of a pipeline in `folder`, which may hold `max_bytes`. What was set aside is tried once
-    /// more: the table may have changed since.
-    pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
+    /// The spool of a pipeline's letters for `table`, a name that no other table has, in `folder`, which may
+    /// hold `max_bytes`. What was set aside is tried once more: the table may have changed since.
+    pub fn open(
+        folder: &Path,
+        pipeline: &str,
+        table: &str,
+        max_bytes: u64,
+    ) -> Result<Self, SpoolError> {
         let folder = folder.join(pipeline);
         durable::private_folder(&folder).map_err(disk("create", &folder))?;
         let (counted, unwritten) = Default::default();
-        let spool = Self { folder, max_bytes, counted, unwritten };
-        for (path, _) in files(&spool.beside(REFUSED), LETTERS)? {
+        let digest = Digest::of(table.as_bytes());
+        let table = digest.as_str()[..DIGITS_OF_TABLE].to_owned();
+        let spool = Self { folder, table, max_bytes, counted, unwritten };
+        for path in spool.own(&spool.beside(REFUSED))? {
             rename(&path, &spool.folder)?;
         }
         Ok(spool)
@@ -106,7 +121,8 @@ impl Spool {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let path = folder.join(format!("{nanos:020}-{process}-{number}.{LETTERS}"));
+        let name = format!("{nanos:020}-{process}-{number}-{}.{LETTERS}", self.table);
+        let path = folder.join(name);
         let bytes = encode(letters).map_err(arrow("write", &path))?;
         let (held, wanted) = (self.bytes()?, bytes.len() as u64);
         if held + wanted > self.max_bytes {
@@ -132,11 +148,21 @@ impl Spool {
 
     /// The files that wait to be carried over, the oldest first.
     pub fn waiting(&self) -> Result<Vec<PathBuf>, SpoolError> {
-        Ok(files(&self.folder, LETTERS)?.into_iter().map(|(path, _)| path).collect())
+        self.own(&self.folder)
     }
 
-    /// Other pipelines that have letters in the same folder, and in how many files: nobody carries over those of a
-    /// pipeline that has another name by now.
+    /// Files of a folder with letters for this table, the oldest first.
+    fn own(&self, folder: &Path) -> Result<Vec<PathBuf>, SpoolError> {
+        let paths = files(folder, LETTERS)?.into_iter().map(|(path, _)| path);
+        Ok(paths.filter(|path| self.is_own(path)).collect())
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        table(path).is_none_or(|table| table == self.table)
+    }
+
+    /// Pipelines that have letters in the same folder that this one does not carry over, and in how many files:
+    /// others, and this one with another table. Nobody does where a pipeline or its table has another name by now.
     pub fn others(&self) -> Result<Vec<(String, usize)>, SpoolError> {
         let Some(beside) = self.folder.parent() else { return Ok(Vec::new()) };
         let mut others = Vec::new();
@@ -145,9 +171,11 @@ impl Spool {
             // A pipeline's name has no dot.
             let name =
                 folder.file_name().and_then(OsStr::to_str).filter(|name| !name.contains('.'));
-            let Some(name) = name.filter(|_| folder != self.folder) else { continue };
-            let (waiting, aside) = (files(&folder, LETTERS)?, folder.with_extension(REFUSED));
-            let count = waiting.len() + files(&aside, LETTERS)?.len();
+            let Some(name) = name else { continue };
+            let mut there = files(&folder, LETTERS)?;
+            there.extend(files(&folder.with_extension(REFUSED), LETTERS)?);
+            let is_other = |path: &Path| folder != self.folder || !self.is_own(path);
+            let count = there.iter().filter(|(path, _)| is_other(path)).count();
             if count > 0 {
                 others.push((name.to_owned(), count));
             }
@@ -159,8 +187,7 @@ impl Spool {
     /// How much there is.
     pub fn held(&self) -> Result<Held, SpoolError> {
         let waiting = self.waiting()?;
-        let aside = files(&self.beside(REFUSED), LETTERS)?;
-        let aside: Vec<PathBuf> = aside.into_iter().map(|(path, _)| path).collect();
+        let aside = self.own(&self.beside(REFUSED))?;
         let is_there = |path: &PathBuf| waiting.contains(path) || aside.contains(path);
         lock(&self.counted).retain(|path, _| is_there(path));
         let count = |paths: &[PathBuf]| paths.iter().map(|path| self.count(path)).sum();
@@ -339,6 +366,11 @@ fn is_none(error: &io::Error) -> bool {
 fn since(path: &Path) -> Option<Micros> {
     let nanos = path.file_stem()?.to_str()?.split('-').next()?.parse::<u128>().ok()?;
     i64::try_from(nanos / 1000).ok().map(Micros::from)
+}
+
+/// The table that a file's letters are for, where its name says so.
+fn table(path: &Path) -> Option<&str> {
+    path.file_stem()?.to_str()?.split('-').nth(3)
 }
 
 fn encode(letters: &RecordBatch) -> Result<Vec<u8>, ArrowError> {

@@ -72,6 +72,9 @@ pub struct Wait {
 /// What keeps tables.
 #[async_trait]
 pub trait TableStore: fmt::Debug + Send + Sync {
+    /// A name of the table that no table of another place has.
+    fn address(&self, table: &TableName) -> String;
+
     /// Makes sure that a table is there and takes rows of this schema.
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError>;
 

@@ -22,6 +22,11 @@ impl Disk {
         Self(folder)
     }
 
+    /// Its path however it was named.
+    pub(super) fn address(&self) -> PathBuf {
+        fs::canonicalize(&self.0).unwrap_or_else(|_| self.0.clone())
+    }
+
     /// Where it has what the store calls `path`: to see what is there.
     pub(super) fn at(&self, path: &Path) -> PathBuf {
         self.0.join(path.as_ref())

@@ -37,6 +37,12 @@ impl From<WarehouseError> for TableError {
 
 #[async_trait]
 impl TableStore for Warehouse {
+    fn address(&self, table: &TableName) -> String {
+        let folder = self.disk.as_ref().map(|disk| disk.address().display().to_string());
+        let folder = folder.unwrap_or_else(|| self.uri.trim_end_matches('/').to_owned());
+        format!("{folder}/{table}")
+    }
+
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
         // Whoever writes clears up, once. What can't be swept now is swept by a later run.
         if !self.swept.swap(true, Ordering::Relaxed)

@@ -12,7 +12,7 @@ fn letters(ids: &[&str]) -> RecordBatch {
 }
 
 fn open(folder: &tempfile::TempDir) -> Spool {
-    Spool::open(folder.path(), "clicks", 1 << 20).expect("a spool")
+    Spool::open(folder.path(), "clicks", "disk/logs.letters", 1 << 20).expect("a spool")
 }
 
 /// What waits, read.
@@ -52,16 +52,42 @@ fn what_a_pipeline_of_another_name_has_left_is_told_and_stays() {
     before.keep(&letters(&["a"])).expect("kept");
     before.keep_aside(&letters(&["b"])).expect("kept");
     assert!(before.others().expect("listed").is_empty());
-    let renamed = Spool::open(folder.path(), "visits", 1 << 20).expect("a spool");
+    let renamed =
+        Spool::open(folder.path(), "visits", "disk/logs.letters", 1 << 20).expect("a spool");
     fs::write(folder.path().join("notes"), "no folder").expect("written");
     assert_eq!(renamed.others().expect("listed"), [("clicks".to_owned(), 2)]);
     assert_eq!((counts(&renamed), counts(&before)), ((0, 0), (1, 1)));
 }
 
 #[test]
+fn letters_for_another_table_are_told_and_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, aside) = (letters(&["a"]), letters(&["b"]));
+    let before = open(&folder);
+    before.keep(&one).expect("kept");
+    before.keep_aside(&aside).expect("kept");
+    let open_other = || Spool::open(folder.path(), "clicks", "disk/logs.others", 1 << 20);
+    let other = open_other().expect("a spool");
+    other.keep(&letters(&["c", "d"])).expect("kept");
+    assert_eq!(counts(&other), (2, 0));
+    assert_eq!(read(&other), [letters(&["c", "d"])]);
+    assert_eq!(other.others().expect("listed"), [("clicks".to_owned(), 2)]);
+    assert_eq!(before.others().expect("listed"), [("clicks".to_owned(), 1)]);
+    assert_eq!(counts(&before), (1, 1));
+    // What the folder may hold is for both.
+    assert_eq!(other.bytes().expect("counted"), before.bytes().expect("counted"));
+    // A file of before names no table: it is whoever's that comes.
+    let path = before.waiting().expect("listed").remove(0);
+    let unnamed = path.with_file_name("00000000000000000001-7-0.arrow");
+    fs::rename(&path, &unnamed).expect("moved");
+    assert_eq!(open_other().expect("a spool").waiting().expect("listed")[0], unnamed);
+    assert_eq!(read(&open(&folder)), [one, aside]);
+}
+
+#[test]
 fn a_full_spool_says_so_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().expect("a folder");
-    let spool = Spool::open(folder.path(), "clicks", 1500).expect("a spool");
+    let spool = Spool::open(folder.path(), "clicks", "disk/logs.letters", 1500).expect("a spool");
     spool.keep(&letters(&["a"])).expect("kept");
     let large = "x".repeat(2000);
     let full = spool.keep(&letters(&[&large])).expect_err("full");

@@ -330,7 +330,8 @@ impl Letters {
         tracing::warn!(error = causes(error), letters, "letters stay in the spool");
     }
 
-    /// Tells, at the start, of letters in the same folder that this pipeline does not carry over.
+    /// Tells, at the start, of letters in the same folder that this pipeline does not carry over: another's, or
+    /// those for another table.
     fn tell_of_others(&self) {
         // One that can't be listed keeps no stream from starting.
         let others = self.spool.as_ref().and_then(|spool| spool.others().ok());
@@ -338,7 +339,7 @@ impl Letters {
             tracing::warn!(
                 of,
                 files,
-                "letters of another pipeline are in the spool: a stream of its name carries them over"
+                "letters of another pipeline or for another table are in the spool: a stream of that name with that table carries them over"
             );
         }
     }

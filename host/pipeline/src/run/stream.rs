@@ -110,9 +110,10 @@ pub(crate) fn run(
 async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
     let pipeline = &context.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
-    let open = |folder| Spool::open(folder, &pipeline.name, dead.spool_max_bytes);
-    let spool = dead.spool.as_deref().map(open).transpose()?;
     let (tables, name) = (&context.tables, &pipeline.name);
+    let address = tables.address(&dead.table);
+    let open = |folder| Spool::open(folder, name, &address, dead.spool_max_bytes);
+    let spool = dead.spool.as_deref().map(open).transpose()?;
     let mut rows = Vec::new();
     for (table, schema) in sink.tables() {
         let to = tables.appender(table, schema, &provenance::MESSAGE, name).await?;

@@ -84,7 +84,7 @@ fn batch(ids: &[&str]) -> RecordBatch {
 
 /// Letters that go to a table, with their spool in a folder.
 fn letters(folder: &tempfile::TempDir, table: &Arc<Table>) -> Letters {
-    let spool = Spool::open(folder.path(), "clicks", 1 << 20).unwrap();
+    let spool = Spool::open(folder.path(), "clicks", "disk/logs.letters", 1 << 20).unwrap();
     let writer = Writer { pipeline: "clicks".to_owned(), schema: schema(), keys: None };
     Letters::new(Box::new(Handle(table.clone())), Arc::new(writer), Some(spool), Arc::default())
 }
