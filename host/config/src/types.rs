@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 /// No number, truth value or word is longer. What is may be a secret that stands in a wrong place.
-const MOST_CHARS: usize = 20;
+const MOST_CHARS: usize = 15;
 
 /// What to tell of a value of another type than the schema wants of a number, a truth value or a word. `range` is what
 /// it wants of a number.
