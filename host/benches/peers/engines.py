@@ -10,7 +10,7 @@ of `clickmill exec`. Rows are counted where the engine has them, and written now
 The plain steps are what the pipeline file says, as one would write them: a row is a dict. They have no guard and no
 letters with a record's bytes, and take events that are nested deeper than clickmill reads.
 """
-import functools, hashlib, ipaddress, json, os, sys, time
+import hashlib, ipaddress, json, os, sys, time
 from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
@@ -30,10 +30,15 @@ RANGES = [("price", 0, float("inf")), ("quantity", 1, 1000), ("status_code", 100
           ("response_time_ms", 0, float("inf"))]  # fmt: skip
 
 
-@functools.cache
+# Of this process: what is keyed cannot be sent to workers, nor a function that `functools.cache` wraps.
+KEYED = []
+
+
 def keyed():
-    """Of this process: it cannot be sent to workers."""
-    return hashlib.blake2b(key=os.environ["CLICKMILL_MASK_KEY"].encode())
+    """A hash that has taken in the key."""
+    if not KEYED:
+        KEYED.append(hashlib.blake2b(key=os.environ["CLICKMILL_MASK_KEY"].encode()))
+    return KEYED[0]
 
 
 def network(address):
