@@ -21,6 +21,7 @@ impl Validity {
         }
     }
 
+    #[inline]
     fn push_bit(&mut self, valid: bool) {
         if !self.nulls {
             self.begin();

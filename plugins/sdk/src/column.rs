@@ -102,6 +102,7 @@ impl Column {
     /// How many values it has: one per row, unless it is repeated or lies in a list. Records have no
     /// values of their own: they are told by their lists or null ones, as far as those tell, and exactly by
     /// [`Batch::places`](crate::Batch::places).
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.values {
             Values::Booleans(v) => v.len(),
@@ -124,6 +125,7 @@ impl Column {
     }
 
     /// Whether it has no values.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

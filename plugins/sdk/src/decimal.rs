@@ -113,16 +113,19 @@ impl Decimal {
     }
 
     /// The sum: `None` where it has too many digits.
+    #[inline]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Self::from_scaled(self.0 + other.0)
     }
 
     /// The difference: `None` where it has too many digits.
+    #[inline]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         Self::from_scaled(self.0 - other.0)
     }
 
     /// So many times the number: `None` where that has too many digits.
+    #[inline]
     pub fn checked_times(self, times: i64) -> Option<Self> {
         Self::from_scaled(self.0.checked_mul(i128::from(times))?)
     }
@@ -160,6 +163,7 @@ fn read_exponent(text: &[u8]) -> Option<i64> {
 }
 
 impl From<i64> for Decimal {
+    #[inline]
     fn from(value: i64) -> Self {
         Self(i128::from(value) * ONE)
     }

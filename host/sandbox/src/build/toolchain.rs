@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::tools::{output, run};
 use clickmill_core::build_tool;
@@ -33,13 +34,18 @@ pub(super) struct Missing {
 }
 
 impl Toolchain {
-    /// Finds a toolchain.
+    /// Finds a toolchain. One that was found is not looked for again: a third of a second of each build of a watch.
     pub(super) fn find() -> Result<Self, Missing> {
-        if has_target() {
-            return Ok(Toolchain::Installed);
+        static FOUND: OnceLock<Toolchain> = OnceLock::new();
+        if let Some(found) = FOUND.get() {
+            return Ok(*found);
         }
-        if has_debian() {
-            return Ok(Toolchain::Debian);
+        let is_there = |toolchain: &Self| match toolchain {
+            Self::Installed => has_target(),
+            Self::Debian => has_debian(),
+        };
+        if let Some(found) = [Self::Installed, Self::Debian].into_iter().find(is_there) {
+            return Ok(*FOUND.get_or_init(|| found));
         }
         let is_here = |program| output(program, ["--version"]).is_some();
         let line = if is_here("rustup") {
