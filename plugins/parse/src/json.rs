@@ -41,6 +41,7 @@ use reading::{Reading, Room};
 use scan::{BLOCK, Options, Scanner};
 use shape::Shape;
 use told::{Told, Unread};
+use value::Span;
 
 /// Whether a text is one JSON value.
 pub(crate) fn is_json(text: &[u8]) -> bool {
@@ -255,7 +256,8 @@ impl Json {
                     scanner.forget(slot);
                     self.refuse(row, messages, &stop, at, refusals);
                 } else if let (Some(explode), Some(elements)) = (&self.explode, messages.elements) {
-                    explode.fill(&mut scanner, slot, elements, row);
+                    let is_empty = |span: Span| self.empty_is_null && span.is_empty(&text.bytes);
+                    explode.fill(&mut scanner, slot, elements, row, is_empty);
                 }
                 if let Some(unknown) = &mut unknown {
                     let end = message.map_or(0, |message| message.end);

@@ -188,7 +188,7 @@ fn integer(text: &str) -> Cell<i64> {
     let number = i64::from_str_radix(&format!("{sign}{digits}"), radix).ok();
     match number.filter(|_| plain) {
         Some(number) => Ok(Some(number)),
-        None => Err(Wrong::Value(format!("`{text}` is no INT64"))),
+        None => Err(Wrong::no_number(text, "INT64")),
     }
 }
 
@@ -196,9 +196,10 @@ fn float(text: &str) -> Cell<f64> {
     let number = text.parse::<f64>().ok();
     // What is too large for the type is read as infinite.
     let named = !text.bytes().any(|byte| byte.is_ascii_digit());
-    match number.filter(|number| number.is_finite() || named) {
-        Some(number) => Ok(Some(number)),
-        None => Err(Wrong::Value(format!("`{text}` is no FLOAT64"))),
+    match number {
+        Some(number) if number.is_finite() || named => Ok(Some(number)),
+        Some(_) => Err(Wrong::Here(format!("`{text}` is no FLOAT64: it is too large"))),
+        None => Err(Wrong::no_number(text, "FLOAT64")),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) static ALL: &[Named] = &[Named(
         Form::new(&[Kind::Text], Kind::Numeric, |a, safe| {
             map1::<Text, Numeric>(a, safe, |text| match read(text) {
                 Some((number, _)) => checked(number),
-                None => Err(Wrong::Value(format!("`{text}` is no NUMERIC"))),
+                None => Err(Wrong::no_number(text, "NUMERIC")),
             })
         }),
     ],

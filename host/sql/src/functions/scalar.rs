@@ -45,6 +45,14 @@ pub(super) enum Wrong {
     Here(String),
 }
 
+impl Wrong {
+    /// A text that is no number. What BigQuery makes of blanks around one, its documentation does not say.
+    pub(super) fn no_number(text: &str, of: &str) -> Self {
+        let why = format!("`{text}` is no {of}");
+        if text.trim() == text { Self::Value(why) } else { Self::Here(format!("{why}: TRIM it")) }
+    }
+}
+
 impl From<Wrong> for DataFusionError {
     fn from(wrong: Wrong) -> Self {
         let (Wrong::Value(why) | Wrong::Here(why)) = wrong;

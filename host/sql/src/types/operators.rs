@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{
     Between, BinaryExpr, Case, InList, Like, ScalarFunction, Sort, WindowFunction,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, WindowFrameUnits, lit};
 use datafusion::scalar::ScalarValue;
 
 use super::frames;
@@ -117,6 +117,14 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
             let fun = frames::recomputed(fun, &params, schema)?;
             for Sort { expr, .. } in &mut params.order_by {
                 *expr = sorted_by(expr.clone(), schema)?;
+            }
+            if let [Sort { expr, .. }] = &params.order_by[..]
+                && params.window_frame.units == WindowFrameUnits::Range
+                && kind(expr, schema)? == Some(Kind::Bytes)
+            {
+                return plan_err!(
+                    "a window is not ordered by BYTES here: ORDER BY TO_HEX of it, whose order is the same"
+                );
             }
             for expr in &params.partition_by {
                 if Kind::of(&expr.get_type(schema)?) == Some(Kind::Float) {
@@ -291,10 +299,18 @@ fn in_list(list: InList, schema: &DFSchema) -> Result<Expr, DataFusionError> {
 fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     let Case { expr, when_then_expr, mut else_expr } = case;
     let mut whens = Vec::with_capacity(when_then_expr.len());
+    let is_false = |when: &Expr| *when == lit(false);
+    let is_null = |then: &Expr| matches!(then, Expr::Literal(value, _) if value.is_null());
+    // `NULLIF(a, b)` is `CASE WHEN a = b THEN NULL WHEN FALSE THEN b ELSE a END`: of numbers, the wider one is the type
+    // of both, and of anything else b says nothing of it.
+    let is_nullif = matches!(
+        (&expr, when_then_expr.as_slice(), &else_expr),
+        (None, [(_, null), (never, _)], Some(_)) if is_false(never) && is_null(null)
+    );
     for (when, then) in when_then_expr {
-        // NULLIF names the other value so: of numbers, the wider one is the type of both.
         let numbers = [Kind::Int, Kind::Float, Kind::Numeric];
-        if matches!(&*when, Expr::Literal(ScalarValue::Boolean(Some(false)), _))
+        if is_nullif
+            && is_false(&when)
             && !kind(&then, schema)?.is_some_and(|of| numbers.contains(&of))
         {
             continue;

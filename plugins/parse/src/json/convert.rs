@@ -101,7 +101,8 @@ impl To<'_> {
 
     fn jsons(&self, texts: &mut Texts, refusals: &mut Refusals) {
         for (slot, value) in self.values() {
-            if matches!(value.kind, Kind::Absent | Kind::Null | Kind::Misplaced) {
+            let is_empty = self.block.empty_is_null && self.is_empty(value);
+            if is_empty || matches!(value.kind, Kind::Absent | Kind::Null | Kind::Misplaced) {
                 self.missing(slot, value, refusals);
                 texts.push_null();
             } else {
@@ -174,8 +175,7 @@ impl To<'_> {
 
     /// Whether it is an empty text.
     fn is_empty(&self, value: &Span) -> bool {
-        matches!(value.kind, Kind::String | Kind::Misplaced)
-            && value.content(self.block.text).is_empty()
+        value.is_empty(self.block.text)
     }
 
     #[cold]

@@ -146,12 +146,19 @@ impl Explode {
         all
     }
 
-    /// Gives an element what it does not have and is around it.
+    /// Gives an element what it does not have, or has as null or as an empty text that is null, and is around it.
     #[inline]
-    pub(super) fn fill(&self, scanner: &mut Scanner<'_>, slot: usize, all: &Elements, row: usize) {
+    pub(super) fn fill(
+        &self,
+        scanner: &mut Scanner<'_>,
+        slot: usize,
+        all: &Elements,
+        row: usize,
+        is_empty: impl Fn(Span) -> bool,
+    ) {
         let around = &all.spans[all.rows[row].around.min(all.spans.len())..];
         for ((node, _), span) in self.envelope.iter().zip(around) {
-            scanner.fill(*node, slot, *span);
+            scanner.fill(*node, slot, *span, |own| own.kind == Kind::Null || is_empty(own));
         }
     }
 

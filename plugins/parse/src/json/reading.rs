@@ -71,6 +71,12 @@ impl<'s> Reading<'_, 's> {
                     // A null of JSON is a value, where one has to be.
                     to.push_option(element.then_some("null"));
                 }
+                _ if self.is_empty(span) && !element => {
+                    if column.required {
+                        self.refuse(Code::Required, column, span, false);
+                    }
+                    to.push_null();
+                }
                 _ => to.push(span.spelled(self.text)),
             },
             Builder::Texts(to) => self.text(to, column, span, element),
@@ -313,9 +319,7 @@ impl<'s> Reading<'_, 's> {
     }
 
     pub(super) fn is_empty(&self, span: Span) -> bool {
-        self.empty_is_null
-            && matches!(span.kind, Kind::String | Kind::Misplaced)
-            && span.content(self.text).is_empty()
+        self.empty_is_null && span.is_empty(self.text)
     }
 
     #[cold]

@@ -81,11 +81,17 @@ impl<'p> Scanner<'p> {
         }
     }
 
-    /// Has a value in the place of one that is absent: what stands around the message.
+    /// Has a value in the place of one that says nothing: what stands around the message.
     #[inline]
-    pub(super) fn fill(&mut self, node: u16, slot: usize, span: Span) {
+    pub(super) fn fill(
+        &mut self,
+        node: u16,
+        slot: usize,
+        span: Span,
+        says_nothing: impl Fn(Span) -> bool,
+    ) {
         let value = &mut self.entries[usize::from(node)].values[slot];
-        if value.kind == Kind::Absent {
+        if value.kind == Kind::Absent || (span.kind != Kind::Absent && says_nothing(*value)) {
             *value = span;
         }
     }

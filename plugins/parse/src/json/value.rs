@@ -51,6 +51,12 @@ impl Span {
         &text[self.content_start()..(self.end - self.quote()) as usize]
     }
 
+    /// Whether it is an empty text, in whatever place.
+    #[inline]
+    pub(super) fn is_empty(&self, text: &[u8]) -> bool {
+        matches!(self.kind, Kind::String | Kind::Misplaced) && self.content(text).is_empty()
+    }
+
     /// Where its content starts.
     #[inline]
     pub(super) fn content_start(&self) -> usize {

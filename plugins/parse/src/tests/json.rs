@@ -108,6 +108,23 @@ fn empty_texts_are_values_where_they_are_not_null() {
 }
 
 #[test]
+fn an_empty_text_is_no_json_unless_texts_may_be_empty() {
+    let columns = json!([
+        {"name": "raw", "type": "json", "required": true},
+        {"name": "of", "type": "record", "fields": [{"name": "raw", "type": "json"}]},
+        {"name": "all", "type": "json", "repeated": true},
+    ]);
+    let rows = [r#"{"raw":""}"#, r#"{"raw":" ","of":{"raw":""},"all":["",1]}"#];
+    let output = run(&config(&columns, &json!({})), messages(&rows));
+    assert_eq!(codes(&output), [(0, "required")]);
+    let made = super::readme::rows(&output).remove(1);
+    assert_eq!(made, json!({"raw": r#"" ""#, "of": {}, "all": [r#""""#, "1"]}));
+    let output = run(&config(&columns, &json!({"empty_is_null": false})), messages(&rows));
+    assert_eq!(codes(&output), []);
+    assert_eq!(value(&output, "raw", 0), json!(r#""""#));
+}
+
+#[test]
 fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
     let columns = json!([
         {"name": "id", "type": "text", "required": true},

@@ -114,6 +114,32 @@ fn what_stands_in_the_place_of_an_object_around_an_array_is_told() {
 }
 
 #[test]
+fn what_an_element_has_as_nothing_is_taken_from_around_the_array() {
+    let columns = json!([
+        {"name": "user", "type": "text", "required": true}, {"name": "n", "type": "int64"},
+    ]);
+    let made = |user: &str, empty_is_null: bool| {
+        let envelope = json!({"user": "context.user", "n": "context.n"});
+        let more =
+            json!({"explode": "events", "envelope": envelope, "empty_is_null": empty_is_null});
+        let context = r#"{"user":"around","n":1}"#;
+        let message = format!(r#"{{"events":[{{"user":{user},"n":null}}],"context":{context}}}"#);
+        rows(&run(&config(&columns, &more), messages(&[&message]))).remove(0)
+    };
+    assert_eq!(made(r#""""#, true), json!({"user": "around", "n": 1}));
+    assert_eq!(made("null", true), json!({"user": "around", "n": 1}));
+    assert_eq!(made(r#"" ""#, true), json!({"user": " ", "n": 1}));
+    assert_eq!(made("null", false), json!({"user": "around", "n": 1}));
+    let refused = made(r#""""#, false);
+    assert_eq!(refused["rejected"], "required", "{refused}");
+    // What is around says nothing either.
+    let more = json!({"explode": "events", "envelope": {"user": "who"}});
+    let message = r#"{"events":[{"user":null,"n":2}],"who":null}"#;
+    let output = run(&config(&columns, &more), messages(&[message]));
+    assert_eq!(rows(&output)[0]["rejected"], "required");
+}
+
+#[test]
 fn an_array_in_the_place_of_an_object_is_no_list_below_it() {
     let columns = json!([
         {"name": "tags", "type": "text", "repeated": true, "from": "geo.tags"},
