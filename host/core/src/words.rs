@@ -30,7 +30,25 @@ pub fn stands(value: &[u8], text: &[u8]) -> bool {
 pub fn is_word(text: &[u8], part: Range<usize>) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let before = text.get(..part.start).unwrap_or_default();
-    !is_part(text.get(part.end)) && (!is_part(before.last()) || ends_with_escape(before))
+    let behind = text.get(part.end..).unwrap_or_default();
+    let ends = !is_part(behind.first())
+        || text.get(part).is_some_and(|value| !is_part(without_rest(value, behind).first()));
+    ends && (!is_part(before.last()) || ends_with_escape(before))
+}
+
+/// What is behind a number or a time where it is written longer than [`texts`] writes it: with zeros at the end of its
+/// fraction, or `Z`. The point is one, so that this is no address.
+fn without_rest<'t>(value: &[u8], behind: &'t [u8]) -> &'t [u8] {
+    let is_number = |byte: &u8| byte.is_ascii_digit() || b"+-.:T".contains(byte);
+    if !value.iter().all(is_number) {
+        return behind;
+    }
+    let points = value.iter().filter(|byte| **byte == b'.').count();
+    let zeros = behind.iter().take_while(|byte| points == 1 && **byte == b'0').count();
+    match &behind[zeros..] {
+        [b'Z', rest @ ..] if value.contains(&b':') => rest,
+        rest => rest,
+    }
 }
 
 /// Where a value is in a text first. Large and small letters of ASCII are the same.
@@ -213,13 +231,31 @@ fn unit(digits: &[u8; 4]) -> Option<u16> {
 }
 
 /// The values of a column as texts; null where a value has no text, as bytes that are not UTF-8. `None` for
-/// a column of truth values, which say nothing.
+/// a column of truth values, which say nothing. Numbers and times are as short as they can be written.
 pub fn texts(column: &ArrayRef) -> Result<Option<StringArray>, ArrowError> {
-    Ok(match column.data_type() {
-        DataType::Utf8 => column.as_string_opt().cloned(),
-        DataType::Boolean => None,
-        _ => cast(column, &DataType::Utf8)?.as_string_opt().cloned(),
+    let kind = column.data_type();
+    if *kind == DataType::Boolean {
+        return Ok(None);
+    }
+    let texts = cast(column, &DataType::Utf8)?;
+    let texts = texts.as_string_opt::<i32>();
+    let has_fractions = kind.is_floating()
+        || kind.is_decimal()
+        || matches!(kind, DataType::Timestamp(..) | DataType::Time64(_) | DataType::Time32(_));
+    Ok(if has_fractions {
+        texts.map(|texts| texts.iter().map(|text| text.map(shortest)).collect())
+    } else {
+        texts.cloned()
     })
+}
+
+/// A number or a time of UTC without what says nothing: `12.500000000`, `12.0`, `10:00:00.500Z`.
+fn shortest(text: &str) -> &str {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    if !text.contains('.') || text.contains('e') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.')
 }
 
 #[cfg(test)]
@@ -227,10 +263,33 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BinaryArray, BooleanArray, Date32Array, Int64Array, TimestampMicrosecondArray,
+        BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+        TimestampMicrosecondArray,
     };
 
     use super::*;
+
+    #[test]
+    fn numbers_and_times_stand_where_they_are_written_longer() {
+        for (value, text, wanted) in [
+            ("12345.67", "12345.67", true),
+            ("12345.67", "salary: 12345.670", true),
+            ("12345.67", "12345.6700,x", true),
+            ("12345.67", "12345.671", false),
+            ("12345.67", "12345.670a", false),
+            ("1234567", "1234567.00", true),
+            ("1234567", "12345670", false),
+            ("203.0.113.1", "203.0.113.100", false),
+            ("a.1", "a.10", false),
+            ("2026-01-05T10:00:00.5", "at 2026-01-05T10:00:00.500Z", true),
+            ("2026-01-05T10:00:00.5", "2026-01-05T10:00:00.500Zz", false),
+            ("2026-01-05T10:00:00", "2026-01-05T10:00:00Z", true),
+            ("2026-01-05T10:00:00", "2026-01-05T10:00:00+00:00", true),
+            ("1234567", "1234567Z", false),
+        ] {
+            assert_eq!(stands(value.as_bytes(), text.as_bytes()), wanted, "{value} in {text}");
+        }
+    }
 
     #[test]
     fn digits_are_found_wherever_they_are() {
@@ -361,12 +420,30 @@ mod tests {
 
     #[test]
     fn columns_of_all_types_have_texts() {
-        let columns: [(ArrayRef, [Option<&str>; 2]); 5] = [
+        let columns: [(ArrayRef, [Option<&str>; 2]); 8] = [
             (Arc::new(StringArray::from(vec![Some("a"), None])), [Some("a"), None]),
             (Arc::new(Int64Array::from(vec![Some(-4711), None])), [Some("-4711"), None]),
             (
                 Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None]).with_timezone("UTC")),
-                [Some("1970-01-01T00:00:00Z"), None],
+                [Some("1970-01-01T00:00:00"), None],
+            ),
+            (
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![500_000, 10]).with_timezone("+00:00"),
+                ),
+                [Some("1970-01-01T00:00:00.5"), Some("1970-01-01T00:00:00.00001")],
+            ),
+            (
+                Arc::new(Float64Array::from(vec![1_234_567.0, -52.125])),
+                [Some("1234567"), Some("-52.125")],
+            ),
+            (
+                Arc::new(
+                    Decimal128Array::from(vec![12_345_670_000_000, 100_000_000_000])
+                        .with_precision_and_scale(38, 9)
+                        .expect("a scale"),
+                ),
+                [Some("12345.67"), Some("100")],
             ),
             (Arc::new(Date32Array::from(vec![0, 1])), [Some("1970-01-01"), Some("1970-01-02")]),
             (Arc::new(BinaryArray::from_iter_values([&b"a"[..], b"\xff"])), [Some("a"), None]),

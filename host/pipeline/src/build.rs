@@ -160,7 +160,7 @@ fn assemble(
         runtime: runtime.handle().clone(),
         engine,
         slot,
-        taps: Taps::default(),
+        taps: Taps { are_sealed: letters.keys.is_some(), ..Taps::default() },
         sets,
         fleet,
         audit: audit.clone(),

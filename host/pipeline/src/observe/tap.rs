@@ -111,6 +111,8 @@ pub(crate) struct Taps {
     /// queries: a condition that exhausts its engine ends its tap, and nothing else.
     reads: Engine,
     checks: Arc<Semaphore>,
+    /// Where letters are sealed, so are their messages: who may not see a payload sees none of them.
+    pub(crate) are_sealed: bool,
 }
 
 impl Default for Taps {
@@ -120,6 +122,7 @@ impl Default for Taps {
             open: Mutex::default(),
             reads: Engine::of_memory(ENGINE_MB),
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            are_sealed: false,
         }
     }
 }
@@ -225,7 +228,10 @@ impl Taps {
             rejected.iter().filter(wanted).collect()
         };
         let count = |tap: &Tap| if tap.rejected { rows(tap).len() } else { 0 };
-        self.show(count, |tap| refused(&rows(tap), tap.reveals("payload")));
+        self.show(count, |tap| {
+            let payload = tap.reveals("payload");
+            refused(&rows(tap), payload, payload || !self.are_sealed)
+        });
     }
 
     /// Ends taps on stages that are none of these any more. Each says so as its last line.

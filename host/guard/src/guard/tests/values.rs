@@ -73,6 +73,39 @@ fn numbers_are_found_too() {
 }
 
 #[test]
+fn numbers_with_fractions_and_times_are_found_however_long_they_are_written() {
+    let decimal = |value: i128| -> ArrayRef {
+        let values = Decimal128Array::from(vec![value * 10_i128.pow(7)]);
+        Arc::new(values.with_precision_and_scale(38, 9).expect("a scale"))
+    };
+    let time = |micros: i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("+00:00"))
+    };
+    let float = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+    let guard = guard(&[]);
+    for (value, written) in [
+        (decimal(1_234_567), &["12345.67", "12345.6700", "\"12345.67\""][..]),
+        (decimal(12_345_678_901_200), &["123456789012", "123456789012.0"]),
+        (float(1_234_567.0), &["1234567", "1234567.0", "1234567.00"]),
+        (float(52.123_456), &["52.123456", "52.1234560"]),
+        (time(1_767_607_200_500_000), &["2026-01-05T10:00:00.5Z", "2026-01-05T10:00:00.500000Z"]),
+        (time(1_767_607_200_000_000), &["2026-01-05T10:00:00Z", "2026-01-05T10:00:00+00:00"]),
+    ] {
+        for written in written {
+            let record = format!(r#"{{"phone":{written},"n":1}}"#);
+            let told = of_row(&guard, &record, &[], &[("phone", value.clone())]);
+            assert!(told.is_some(), "{written} leaves as it came in");
+            let note = text(&format!("says {written}, blocked"));
+            let columns = [("phone", text("k1:5f")), ("note", note)];
+            let told = of_row(&guard, "", &[("phone", value.clone())], &columns);
+            assert!(told.is_some(), "{written} is in another column");
+        }
+    }
+    let record = r#"{"phone":112345.67,"n":12345.675,"m":"12345.67x"}"#;
+    assert_eq!(of_row(&guard, record, &[], &[("phone", decimal(1_234_567))]), None);
+}
+
+#[test]
 fn what_stands_anywhere_by_chance_and_what_tells_nobody_apart_passes() {
     for (value, held) in [
         ("", ""),

@@ -35,11 +35,16 @@ pub(super) fn masked(
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// Refused rows in columns.
-pub(super) fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError> {
+/// Refused rows in columns, with their payloads and messages where those are shown.
+pub(super) fn refused(
+    rows: &[&Rejected],
+    payload: bool,
+    message: bool,
+) -> Result<RecordBatch, ArrowError> {
     let texts = |text: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| text(row)).collect::<StringArray>())
     };
+    let hidden = || texts(&|_| Some(HIDDEN.to_owned()));
     let line = |row: &&Rejected| match &row.position {
         Position::Line(line) => Some(*line as i64),
         Position::Message(_) => None,
@@ -47,7 +52,10 @@ pub(super) fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, 
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("stage", texts(&|row| Some(row.stage.to_string()))),
         ("code", texts(&|row| Some(row.reason.code.clone()))),
-        ("message", texts(&|row| Some(row.reason.message.clone()))),
+        (
+            "message",
+            if message { texts(&|row| Some(row.reason.message.clone())) } else { hidden() },
+        ),
         ("column", texts(&|row| row.reason.column.clone())),
         ("source", texts(&|row| Some(row.source.to_string()))),
         ("source_line", Arc::new(rows.iter().map(line).collect::<Int64Array>())),
@@ -58,7 +66,7 @@ pub(super) fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, 
                 Position::Line(_) => None,
             }),
         ),
-        ("payload", if payload { payloads(rows) } else { texts(&|_| Some(HIDDEN.to_owned())) }),
+        ("payload", if payload { payloads(rows) } else { hidden() }),
     ];
     RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
@@ -107,14 +115,18 @@ mod tests {
         let large = row(vec![b'a'; 1 << 20].into());
         let others = [row(Bytes::from_static(b"b")), row(Bytes::from_static(b"\xff"))];
         let rows: Vec<&Rejected> = [&large; 3000].into_iter().chain(&others).collect();
-        let shown = refused(&rows, true).expect("columns");
+        let shown = refused(&rows, true, true).expect("columns");
+        let shown_message =
+            shown.column_by_name("message").expect("a column").as_string::<i32>().value(0);
         let payloads = shown.column_by_name("payload").expect("a column");
         let payloads = payloads.as_dictionary::<Int32Type>().downcast_dict::<StringArray>();
         let payloads = payloads.expect("texts");
         assert_eq!(payloads.values().len(), 3);
         let values = [0, 2999, 3000, 3001].map(|row| payloads.value(row).len());
         assert_eq!(values, [1 << 20, 1 << 20, 1, 3]);
-        let hidden = refused(&rows, false).expect("columns");
+        let hidden = refused(&rows, false, false).expect("columns");
+        let messages = hidden.column_by_name("message").expect("a column").as_string::<i32>();
+        assert_eq!((messages.value(0), shown_message), (HIDDEN, ""));
         let hidden = hidden.column_by_name("payload").expect("a column").as_string::<i32>();
         assert!(hidden.iter().all(|value| value == Some(HIDDEN)));
     }
