@@ -7,6 +7,7 @@ mod options;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
@@ -43,6 +44,9 @@ use clickmill_sink::Tables;
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
 use clickmill_tables::{failures, ledger};
+
+/// How often rows that are too old are looked for, which lists the tables.
+const REMOVE_EVERY: Duration = Duration::from_secs(600);
 
 /// A pipeline that can run.
 pub struct PreparedPipeline {
@@ -87,11 +91,25 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, 
         let of = rows.chain([&context.pipeline.dead_letter.table]);
         let of: Vec<TableName> = of.cloned().collect();
         prepared.runtime.block_on(context.tables.keep_for(days, &of))?;
+        keep_removing(context, days, of, &prepared.threads);
     }
     let published = context.publish(&context.slot.current().library);
     published.map_err(|error| BuildError::Publish(Box::new(error)))?;
     context.begin().map_err(AuditSinkError::from)?;
     Ok(prepared)
+}
+
+/// Removes what is too old now and then, also where a run waits for objects or messages and writes nothing.
+fn keep_removing(context: &Arc<Context>, days: u32, of: Vec<TableName>, threads: &Threads) {
+    let (tables, runtime) = (context.tables.clone(), context.runtime.clone());
+    threads.spawn("retention", move |end| {
+        while !end.comes_within(REMOVE_EVERY) {
+            if let Err(error) = runtime.block_on(tables.keep_for(days, &of)) {
+                let error = causes(&error);
+                tracing::warn!(error, "rows that are too old stay, and this is tried again");
+            }
+        }
+    });
 }
 
 /// Builds a pipeline to look at what it left, or to replay it: nothing is run, nothing is entered.
@@ -160,7 +178,7 @@ fn assemble(
         runtime: runtime.handle().clone(),
         engine,
         slot,
-        taps: Taps { are_sealed: letters.keys.is_some(), ..Taps::default() },
+        taps: Taps::of_letters(letters.keys.is_some()),
         sets,
         fleet,
         audit: audit.clone(),

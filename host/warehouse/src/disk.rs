@@ -46,6 +46,27 @@ impl Disk {
         private::check_way(&self.0, &on_disk).map(|()| on_disk)
     }
 
+    /// The folders in one that a dataset or a table can be called, by name. What else lies there, such as
+    /// `lost+found`, is none of ours.
+    pub(super) fn folders(&self, path: &Path) -> io::Result<Vec<Path>> {
+        let entries = match fs::read_dir(self.at(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        // As BigQuery takes them: letters and digits of any alphabet, `_`, `-` and blanks. A store writes some as `%C3`.
+        let is_of_name = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "_- %".contains(c);
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_str().filter(|name| name.chars().all(is_of_name));
+            let named = name.and_then(|name| Path::parse(format!("{path}/{name}")).ok());
+            folders.extend(named.filter(|_| entry.path().is_dir()));
+        }
+        folders.sort();
+        Ok(folders)
+    }
+
     /// Opens a file to be read.
     ///
     /// # Errors

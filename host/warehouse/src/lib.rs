@@ -57,7 +57,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, future};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
@@ -216,7 +216,11 @@ impl Warehouse {
     }
 
     async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>, WarehouseError> {
-        let listed = self.store.list(Some(prefix)).try_collect().await;
+        // What has a name that is none of a store, such as one with a line feed, is none of ours.
+        let named = |file: &Result<ObjectMeta, object_store::Error>| {
+            future::ready(!matches!(file, Err(object_store::Error::InvalidPath { .. })))
+        };
+        let listed = self.store.list(Some(prefix)).filter(named).try_collect().await;
         listed.map_err(|source| self.failed(format!("list `{prefix}`"), source))
     }
 

@@ -99,13 +99,19 @@ impl Warehouse {
     }
 
     async fn folders(&self, path: &Path) -> Result<Vec<Path>, WarehouseError> {
-        let prefix = (!path.is_root()).then_some(path);
-        let listed = self.store.list_with_delimiter(prefix).await;
-        let listed = listed.map_err(|source| self.failed(format!("list `{path}`"), source))?;
+        let what = || format!("list `{path}`");
+        let folders = match &self.disk {
+            Some(disk) => disk.folders(path).map_err(|source| self.disk_failed(what(), source))?,
+            None => {
+                let prefix = (!path.is_root()).then_some(path);
+                let listed = self.store.list_with_delimiter(prefix).await;
+                listed.map_err(|source| self.failed(what(), source))?.common_prefixes
+            }
+        };
         // Beside the datasets are folders of ours; a table may be called as it likes.
         let is_ours = |name: &str| path.is_root() && name.starts_with('_');
         let named = |path: &Path| path.filename().is_some_and(|name| !is_ours(name));
-        Ok(listed.common_prefixes.into_iter().filter(named).collect())
+        Ok(folders.into_iter().filter(named).collect())
     }
 
     async fn schema_file(&self, path: &Path) -> Result<SchemaFile, WarehouseError> {
@@ -220,6 +226,27 @@ mod tests {
         warehouse.ensure_table(&table, &items(BEFORE)).await.expect("made anew");
         assert!(file.with_file_name("_schema.json.damaged").exists());
         assert_eq!(warehouse.tables().await.expect("listed").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_others_have_put_there_is_no_table_and_stops_nobody() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).expect("opened");
+        let table = TableName { dataset: "d".to_owned(), table: "t-1".to_owned() };
+        warehouse.ensure_table(&table, &items(BEFORE)).await.expect("made");
+        let here = folder.path();
+        std::fs::create_dir(here.join("lost+found")).expect("made");
+        for name in [&b"Icon\r"[..], b"\xff.tmp", b"d/\xff.tmp", b"d/x\ny.txt", b"d/t-1/x\ny.txt"] {
+            std::fs::write(here.join(std::ffi::OsStr::from_bytes(name)), "x").expect("written");
+            std::fs::create_dir(here.join(std::ffi::OsStr::from_bytes(&[name, b"z"].concat())))
+                .expect("made");
+        }
+        let found = warehouse.tables().await.expect("listed");
+        let found: Vec<TableName> = found.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(found, std::slice::from_ref(&table));
+        assert!(warehouse.files(&table).await.expect("listed").is_empty());
     }
 
     #[tokio::test]

@@ -112,7 +112,7 @@ pub(crate) struct Taps {
     reads: Engine,
     checks: Arc<Semaphore>,
     /// Where letters are sealed, so are their messages: who may not see a payload sees none of them.
-    pub(crate) are_sealed: bool,
+    are_sealed: bool,
 }
 
 impl Default for Taps {
@@ -148,6 +148,11 @@ struct Writer {
 }
 
 impl Taps {
+    /// Those of a pipeline whose letters are sealed, or are not.
+    pub(crate) fn of_letters(are_sealed: bool) -> Self {
+        Self { are_sealed, ..Self::default() }
+    }
+
     /// Opens a tap.
     pub(crate) fn open(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
         let (to, lines) = channel(MAX_BEHIND);
