@@ -6,6 +6,7 @@
 //! asked any further for this batch: so it costs a fixed multiple of what it may use, and its verdicts are the
 //! same wherever it runs.
 
+use std::fmt;
 use std::time::Duration;
 
 use clickmill_config::Limits;
@@ -47,10 +48,39 @@ fn fuel_of_host(bytes: usize) -> u64 {
     FUEL_PER_INSTANCE + bytes as u64 / BYTES_PER_FUEL
 }
 
+/// A limit that grants fuel, by its name in the pipeline file, and what it is: as a message goes on that says how much
+/// there was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct FuelLimit(&'static str, u64);
+
+impl FuelLimit {
+    /// The one that grants most of what rows of so many bytes may use.
+    pub(crate) fn of(limits: &Limits, rows: usize, bytes: usize) -> Self {
+        if fuel_of_bytes(limits, bytes) > limits.max_fuel_per_record.saturating_mul(rows as u64) {
+            Self("max_fuel_per_kib", limits.max_fuel_per_kib)
+        } else {
+            Self("max_fuel_per_record", limits.max_fuel_per_record)
+        }
+    }
+
+    /// The one that grants what a question may use.
+    pub(crate) fn of_question(limits: &Limits) -> Self {
+        Self("max_fuel_per_batch", limits.max_fuel_per_batch)
+    }
+}
+
+impl fmt::Display for FuelLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name, value) = self;
+        write!(f, "which its `{name}` under `[plugin.limits]` raises, {value} now")
+    }
+}
+
 /// What is left for a batch.
 pub(super) struct Allowance {
     limits: Limits,
     all_fuel: u64,
+    granted_by: FuelLimit,
     all_time: Duration,
     fuel: u64,
     time: Duration,
@@ -74,8 +104,8 @@ pub(super) struct Share {
 /// Of what nothing is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum UsedUp {
-    /// Fuel, of which there was so much.
-    Fuel(u64),
+    /// Fuel, of which there was so much, most of it by this limit.
+    Fuel(u64, FuelLimit),
     /// Processor time, of which there was so much.
     Time(Duration),
 }
@@ -94,6 +124,7 @@ impl Allowance {
         Self {
             limits,
             all_fuel: fuel,
+            granted_by: FuelLimit::of(&limits, rows, bytes),
             all_time: time,
             fuel,
             time,
@@ -110,7 +141,7 @@ impl Allowance {
         Share {
             fuel: fuel.min(self.fuel),
             time: time.min(self.time),
-            last_fuel: (fuel > self.fuel).then_some(UsedUp::Fuel(self.all_fuel)),
+            last_fuel: (fuel > self.fuel).then_some(self.used_up_fuel()),
             last_time: (time > self.time).then_some(UsedUp::Time(self.all_time)),
         }
     }
@@ -118,10 +149,14 @@ impl Allowance {
     /// What nothing is left of, if so.
     pub(crate) fn used_up(&self) -> Option<UsedUp> {
         if self.fuel == 0 {
-            Some(UsedUp::Fuel(self.all_fuel))
+            Some(self.used_up_fuel())
         } else {
             self.time.is_zero().then_some(UsedUp::Time(self.all_time))
         }
+    }
+
+    fn used_up_fuel(&self) -> UsedUp {
+        UsedUp::Fuel(self.all_fuel, self.granted_by)
     }
 
     /// Takes off what a call used: fuel, and the bytes of its memory and answer.
@@ -203,7 +238,8 @@ mod tests {
             }
             let call = fuel_of_call(&limits, rows, bytes) + (20 << 20);
             assert!(used <= 64 * call, "{rows}: {used}");
-            assert_eq!(allowance.used_up(), Some(UsedUp::Fuel(allowance.all_fuel)));
+            let granted_by = FuelLimit::of(&limits, rows, bytes);
+            assert_eq!(allowance.used_up(), Some(UsedUp::Fuel(allowance.all_fuel, granted_by)));
         }
     }
 
@@ -218,6 +254,23 @@ mod tests {
         assert_eq!(of(1024, 1 << 20), of(1024, 0) + 1024 * 500_000);
         let none = Limits { max_fuel_per_kib: 0, ..limits };
         assert_eq!(Allowance::new(none, 1, 1 << 30).share(1, 1 << 30).fuel, of(1, 0));
+    }
+
+    #[test]
+    fn the_limit_is_named_that_grants_most() {
+        let limits = Limits::default();
+        let told = |rows, bytes| FuelLimit::of(&limits, rows, bytes).to_string();
+        let by_record =
+            "which its `max_fuel_per_record` under `[plugin.limits]` raises, 200000 now";
+        let by_kib = "which its `max_fuel_per_kib` under `[plugin.limits]` raises, 500000 now";
+        for (rows, bytes, wanted) in [
+            (1, 100, by_record),
+            (1000, 300_000, by_record),
+            (1, 2048, by_kib),
+            (2, 1 << 20, by_kib),
+        ] {
+            assert_eq!(told(rows, bytes), wanted, "{rows} rows of {bytes} bytes");
+        }
     }
 
     #[test]

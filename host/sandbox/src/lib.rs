@@ -129,6 +129,7 @@ pub use change::{Change, FetchError, NewComponent};
 pub use compiler::{CompileError, Compiler, compile};
 pub use component::{Described, describe, describe_file};
 pub use counts::StageCounts;
+pub use ending::lacked_fuel;
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Cases, Golden, GoldenError};

@@ -9,7 +9,7 @@ use arrow::datatypes::Field;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
-use super::allowance::{Allowance, UsedUp};
+use super::allowance::{Allowance, FuelLimit, UsedUp};
 use super::boundary::{BatchIn, ColumnIn, ProcessIn, ProcessOut};
 use super::contract::Contract;
 use super::contract_0_1;
@@ -175,7 +175,8 @@ impl StageWorker {
         began: Duration,
     ) -> Result<Answer, Ending> {
         let (limits, rows) = (self.stage.limits, batch.rows());
-        let share = allowance.share(rows, bytes_of(given));
+        let bytes = bytes_of(given);
+        let share = allowance.share(rows, bytes);
         let mut live = self.kept.take().unwrap_or_else(|| self.fresh());
         let Live { store, instance, .. } = &mut live;
         let deadline = began.saturating_add(share.time);
@@ -219,7 +220,8 @@ impl StageWorker {
                 Err(Ending::fault(&redactor.clean(fault.message, limits.max_message_bytes)))
             }
             Err(error) => {
-                let fuel = &format!("{} for a batch of {rows}", share.fuel);
+                let granted_by = FuelLimit::of(&limits, rows, bytes);
+                let fuel = &format!("{} for a batch of {rows}, {granted_by}", share.fuel);
                 let told = CallLimits { limits, fuel, output: &output_of_batch(&limits) };
                 Err(Ending::of(&error, guest, &told).with(&share))
             }

@@ -348,7 +348,10 @@ fn a_guest_that_spins_on_a_large_record_is_ended_too() {
     assert_eq!(summary["rows_out"], 1);
     // Two offsets and the text.
     let kib = (8 + large.len() as u64) / 1024;
-    let told = format!("limit {} for a batch of 1", 10_200_000 + 500_000 * kib);
+    let told = format!(
+        "limit {} for a batch of 1, which its `max_fuel_per_kib` under `[plugin.limits]` raises, 500000 now",
+        10_200_000 + 500_000 * kib
+    );
     let letter = scratch.query("SELECT errorMessage FROM test.dead_letter");
     assert!(letter[0]["errorMessage"].as_str().unwrap().ends_with(&told), "{letter:?}, {told}");
 }

@@ -1,11 +1,13 @@
 //! A run's summary, for people and for programs.
 
+use std::collections::BTreeSet;
+
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde_json::json;
 
 use crate::{Exit, Failure};
 use clickmill_pipeline::{Counts, FailedObject, Streamed, Summary};
-use clickmill_sandbox::RecordCounts;
+use clickmill_sandbox::{RecordCounts, lacked_fuel};
 
 /// So many of a kind are named; of the others it is said how many there are.
 const NAMED: usize = 10;
@@ -91,6 +93,12 @@ fn print_rows(counts: &Counts) {
         eprintln!("rejected by");
         for ((stage, code), count) in &counts.rejected_by {
             eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
+        }
+        let of_fuel = counts.rejected_by.keys().filter(|(_, code)| lacked_fuel(code));
+        for stage in of_fuel.map(|(stage, _)| stage).collect::<BTreeSet<_>>() {
+            eprintln!(
+                "  {stage:<10} had too little fuel for them: `max_fuel_per_record` or, for large rows, `max_fuel_per_kib` under its `[plugin.limits]` grants more; their dead letters say which, and what it is now"
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
 use clickmill_core::{RawColumn, stage};
 use clickmill_decode::Decoded;
 use clickmill_guard as guard;
-use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
+use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts, lacked_fuel};
 use clickmill_tables::Routed;
 
 /// What a batch becomes: `rows.count() + rejected.len() + filtered` are the rows that went in and
@@ -149,6 +149,8 @@ struct CachedChain {
     version: Arc<Version>,
     fitted: Arc<Fitted>,
     worker: ChainWorker,
+    /// That rows lacked fuel was logged: such rows may come with every batch.
+    told_of_fuel: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -191,6 +193,14 @@ impl<'a> Worker<'a> {
                 "values of a sensitive column are as they came in: their rows are stopped"
             );
         }
+        let mut of_fuel = rejected.iter().filter(|rejected| lacked_fuel(&rejected.reason.code));
+        if !chain.told_of_fuel
+            && let Some(Rejected { reason, .. }) = of_fuel.next()
+        {
+            chain.told_of_fuel = true;
+            let (rows, why) = (1 + of_fuel.count(), &*reason.message);
+            tracing::warn!(rows, why, "rows of a batch are dead letters for want of fuel");
+        }
         let stages = chain.worker.take_counts();
         let seen = Rates::of(told, rejected.len() - malformed, filtered, routed, &stages);
         slot.count(version, seen, &stages);
@@ -206,7 +216,7 @@ impl<'a> Worker<'a> {
             // Of a version, the columns before these are over: objects may all have others.
             self.chains.retain(|chain| !Arc::ptr_eq(&chain.version, version));
             let (version, fitted) = (version.clone(), fitted.clone());
-            self.chains.push(CachedChain { version, fitted, worker });
+            self.chains.push(CachedChain { version, fitted, worker, told_of_fuel: false });
             self.chains.len() - 1
         });
         &mut self.chains[at]

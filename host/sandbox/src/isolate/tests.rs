@@ -86,6 +86,9 @@ fn a_guest_that_spins_on_every_row_costs_a_multiple_of_its_fuel_and_no_row() {
     let given_up = processed.rejected.iter().find(|r| r.reason.code == "plugin_batch_given_up");
     let message = &given_up.unwrap().reason.message;
     assert!(message.starts_with("plugin `guest` failed on so much of a batch that the rest"));
+    let raised =
+        "for all calls, which its `max_fuel_per_record` under `[plugin.limits]` raises, 20000 now";
+    assert!(message.ends_with(raised), "{message}");
 }
 
 #[test]
@@ -154,9 +157,14 @@ fn questions_have_an_end_too() {
     let (_folder, engine) = engine();
     for export in ["describe", "configure"] {
         let told = chain(&engine, (export, &spin), plugin(LIMITS)).err().unwrap().to_string();
-        let fuel = if export == "describe" { 100_000_000 } else { 10_000_000 };
+        let limit = match export {
+            "describe" => "100000000 for a call",
+            _ => {
+                "10000000 for a call, which its `max_fuel_per_batch` under `[plugin.limits]` raises, 1000000 now"
+            }
+        };
         let wanted = format!(
-            "plugin `guest` failed while it was asked to `{export}`: ran out of fuel: limit {fuel} for a call"
+            "plugin `guest` failed while it was asked to `{export}`: ran out of fuel: limit {limit}"
         );
         assert_eq!(told, wanted);
     }
