@@ -28,8 +28,13 @@ const BYTES_PER_FUEL: u64 = 8;
 
 /// The fuel that a call for so many rows, of so many bytes, may use.
 fn fuel_of_call(limits: &Limits, rows: usize, bytes: usize) -> u64 {
+    fuel_of_rows(limits, rows, bytes).saturating_add(limits.max_fuel_per_batch)
+}
+
+/// What of that is for the rows.
+pub(super) fn fuel_of_rows(limits: &Limits, rows: usize, bytes: usize) -> u64 {
     let records = limits.max_fuel_per_record.saturating_mul(rows as u64);
-    records.saturating_add(fuel_of_bytes(limits, bytes)).saturating_add(limits.max_fuel_per_batch)
+    records.saturating_add(fuel_of_bytes(limits, bytes))
 }
 
 fn fuel_of_bytes(limits: &Limits, bytes: usize) -> u64 {

@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 use serde_json::{Map, Value as Json};
 
 use super::chain::{Chain, ChainWorker};
+use super::ending::lacked_fuel;
 use super::golden::{Golden, GoldenError};
 use super::processor_time::spent;
 use super::profile::Profile;
@@ -43,6 +44,10 @@ pub struct Round {
     pub made: u64,
     /// Rows that were refused, or that the plugin failed on.
     pub rejected: u64,
+    /// Those of them that lacked fuel.
+    pub lacked_fuel: u64,
+    /// Calls that ended in a fault, of which each made the host split a batch or give up a row.
+    pub faults: u64,
     /// Rows that were dropped on purpose.
     pub dropped: u64,
 }
@@ -122,9 +127,14 @@ impl Bench {
             round.time += spent().saturating_sub(began);
             round.made += processed.batch.rows() as u64;
             round.rejected += processed.rejected.len() as u64;
+            let lacked = processed.rejected.iter().filter(|r| lacked_fuel(&r.reason.code));
+            round.lacked_fuel += lacked.count() as u64;
             round.dropped += processed.filtered;
         }
-        round.fuel = worker.take_counts().iter().map(|counts| counts.fuel).sum();
+        for counts in worker.take_counts() {
+            round.fuel += counts.fuel;
+            round.faults += counts.faults;
+        }
         Ok(round)
     }
 }

@@ -23,6 +23,7 @@ use clickmill_core::path::Path;
 use clickmill_core::{Digest, RawColumn, SPANS, StageName};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
+#[derive(Clone)]
 pub struct Chain {
     pub(super) stages: Vec<Arc<Stage>>,
     pub(super) plugin_set: Digest,

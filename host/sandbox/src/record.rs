@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 use super::chain::Chain;
 use super::golden::{Case, Golden, GoldenError};
 use super::rows::{encode, plainly};
-use super::tested::{CaseOutcome, Measure, process, run};
+use super::tested::{CaseOutcome, Measure, batch_of, process, run};
 use clickmill_core::batch::Positions;
 
 /// Cases that were made of rows.
@@ -37,7 +37,8 @@ pub(super) fn record(
             distinct.push(input);
         }
     }
-    let (processed, _) = process(&golden, chain, &distinct.iter().collect::<Vec<_>>())?;
+    let inputs = batch_of(&golden, &distinct.iter().collect::<Vec<_>>())?;
+    let (processed, _) = process(&golden, chain, inputs)?;
     let Positions::Lines(kept) = &processed.batch.origins.positions else {
         return Err(failed(ArrowError::ComputeError("rows lost their lines".to_owned())));
     };

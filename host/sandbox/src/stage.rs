@@ -29,6 +29,7 @@ use clickmill_core::path::Path;
 use clickmill_core::{Digest, StageName};
 
 /// A configured plugin.
+#[derive(Clone)]
 pub(super) struct Stage {
     pub name: StageName,
     /// Digest of the component.

@@ -1,12 +1,18 @@
 //! Golden cases, run: what a plugin makes of each, and the fuel that it takes.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use serde_json::{Map, Value as Json};
 
+use super::allowance::fuel_of_rows;
 use super::chain::{Chain, ChainWorker, Processed};
+use super::counts::StageCounts;
 use super::golden::{Case, Golden, GoldenError};
+use super::lower::bytes_of;
 use super::rows::{decode, differences};
+use super::stage::Stage;
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 
 /// A case's row is repeated so often to tell its fuel from that of the call, …
@@ -43,8 +49,11 @@ pub struct TestedCase {
     pub name: String,
     /// What is wrong, if anything.
     pub problem: Option<String>,
-    /// The fuel that one more row like it takes in a batch, where it was measured.
+    /// The fuel that one more row like it takes in a batch, where it was measured; of a row on which the plugin fails,
+    /// what the call takes that has it alone.
     pub fuel_per_row: Option<u64>,
+    /// What a batch is granted for such a row, where that was measured and the plugin does not fail on it.
+    pub granted_per_row: Option<u64>,
 }
 
 impl Tested {
@@ -80,7 +89,7 @@ pub(super) fn run(golden: &Golden, chain: &Chain, measure: Measure) -> Result<Te
         return Err(GoldenError::Case { file: golden.file.clone(), what });
     }
     let inputs: Vec<&Map<String, Json>> = golden.cases.iter().map(|case| &case.input).collect();
-    let (processed, fuel) = process(golden, chain, &inputs)?;
+    let (processed, StageCounts { fuel, .. }) = process(golden, chain, batch_of(golden, &inputs)?)?;
     let Positions::Lines(kept) = &processed.batch.origins.positions else {
         return Err(failed(ArrowError::ComputeError("rows lost their lines".to_owned())));
     };
@@ -89,14 +98,15 @@ pub(super) fn run(golden: &Golden, chain: &Chain, measure: Measure) -> Result<Te
         let got = CaseOutcome::of(at as u64, case.rows.is_some(), &processed, kept);
         let mut problems = judge(case, &got, &processed.batch.columns).map_err(failed)?;
         let budget = golden.max_fuel_of(case);
-        let fuel_per_row = if budget.is_some() || measure == Measure::All {
-            Some(fuel_per_row(golden, chain, &case.input)?)
+        let (fuel_per_row, granted_per_row) = if budget.is_some() || measure == Measure::All {
+            let (fuel, granted) = fuel_per_row(golden, chain, &case.input)?;
+            (Some(fuel), granted)
         } else {
-            None
+            (None, None)
         };
         problems.extend(beyond("a row like it takes", fuel_per_row, budget));
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
-        cases.push(TestedCase { name: case.called(at), problem, fuel_per_row });
+        cases.push(TestedCase { name: case.called(at), problem, fuel_per_row, granted_per_row });
     }
     let problem = beyond("all cases in one batch take", Some(fuel), golden.max_fuel);
     Ok(Tested { file: golden.file.clone(), cases, fuel, problem })
@@ -111,31 +121,66 @@ fn beyond(what: &str, fuel: Option<u64>, budget: Option<u64>) -> Option<String> 
     })
 }
 
-/// The fuel that one more row like this takes in a batch. It is the same each time and everywhere.
+/// The fuel that one more row like this takes in a batch, and what it is granted there, unless the plugin fails on it.
+/// It is the same each time and everywhere.
 fn fuel_per_row(
     golden: &Golden,
     chain: &Chain,
     row: &Map<String, Json>,
-) -> Result<u64, GoldenError> {
+) -> Result<(u64, Option<u64>), GoldenError> {
+    let (_, alone) = process(golden, chain, batch_of(golden, &[row])?)?;
+    if alone.faults > 0 {
+        return Ok((alone.fuel, None));
+    }
+    let stage = &chain.stages[0];
+    let granting = granting_each(chain);
     let bytes = row.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>();
-    let copies = (COPIED_BYTES / bytes.max(1)).clamp(1, COPIES);
-    let (_, alone) = process(golden, chain, &[row])?;
-    let (_, many) = process(golden, chain, &vec![row; copies + 1])?;
-    Ok(many.saturating_sub(alone) / copies as u64)
+    let mut copies = (COPIED_BYTES / bytes.max(1)).clamp(1, COPIES);
+    loop {
+        let all = batch_of(golden, &vec![row; copies + 1])?;
+        let granted = fuel_of_rows(&stage.limits, copies + 1, bytes_of(&stage.given(&all)));
+        let granted = Some(granted / (copies + 1) as u64);
+        let (_, many) = process(golden, &granting, all)?;
+        if many.faults == 0 {
+            return Ok((many.fuel.saturating_sub(alone.fuel) / copies as u64, granted));
+        }
+        // A call that has too many of them is split, and what it took was paid for nothing.
+        if copies == 1 {
+            return Ok((alone.fuel, granted));
+        }
+        copies /= 2;
+    }
 }
 
-/// What becomes of rows, and the fuel that it takes.
+/// The chain, where each row of a batch may use what it may alone: else copies that share the fuel of a batch run out of
+/// it where the row does not.
+fn granting_each(chain: &Chain) -> Chain {
+    let granting = |stage: &Arc<Stage>| {
+        let mut stage = Stage::clone(stage);
+        let limits = &mut stage.limits;
+        limits.max_fuel_per_record =
+            limits.max_fuel_per_record.saturating_add(limits.max_fuel_per_batch);
+        Arc::new(stage)
+    };
+    Chain { stages: chain.stages.iter().map(granting).collect(), ..chain.clone() }
+}
+
+/// What becomes of rows, and what that takes of the one stage.
 pub(super) fn process(
     golden: &Golden,
     chain: &Chain,
-    rows: &[&Map<String, Json>],
-) -> Result<(Processed, u64), GoldenError> {
+    rows: Batch,
+) -> Result<(Processed, StageCounts), GoldenError> {
     let failed = |source| GoldenError::Values { file: golden.file.clone(), source };
-    let columns = decode(&golden.columns()?, rows).map_err(failed)?;
     let mut worker = ChainWorker::new(chain);
-    let processed = worker.run(batch(golden, columns)?).map_err(failed)?;
-    let fuel = worker.take_counts().iter().map(|counts| counts.fuel).sum();
-    Ok((processed, fuel))
+    let processed = worker.run(rows).map_err(failed)?;
+    Ok((processed, worker.take_counts().swap_remove(0)))
+}
+
+/// A batch of such rows.
+pub(super) fn batch_of(golden: &Golden, rows: &[&Map<String, Json>]) -> Result<Batch, GoldenError> {
+    let failed = |source| GoldenError::Values { file: golden.file.clone(), source };
+    batch(golden, decode(&golden.columns()?, rows).map_err(failed)?)
 }
 
 /// A batch of the file's columns, of lines from 0 on.

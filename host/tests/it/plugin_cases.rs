@@ -199,6 +199,47 @@ fn all_files_of_cases_are_run_whichever_cannot_be() {
     assert!(String::from_utf8_lossy(&told.stderr).contains("`m.json` are not of the form"));
 }
 
+/// Cases of `mask` about a text that is dear to clean, so many bytes of it.
+fn dear(bytes: usize) -> Json {
+    let text = "value=password=]&lt;";
+    json!({
+        "columns": {"note": "STRING"},
+        "config": {"key_id": "k1", "columns": {"note": "clean"}},
+        "cases": [{"name": "dear", "input": {"note": text.repeat(bytes / text.len())}, "output": {}}]
+    })
+}
+
+#[test]
+fn a_row_that_takes_more_than_a_pipeline_grants_is_measured_and_told() {
+    let scratch = Scratch::new();
+    let plugin = folder(&scratch, "mask", &dear(1200));
+    let (code, told, errors) = test(&scratch, &[&plugin]);
+    assert_eq!(code, 0, "{errors}{told:#}");
+    let file = &told["files"][0];
+    let row = file["cases"][0]["fuel_per_row"].as_u64().unwrap();
+    // All cases are one such row, and what a call takes beside it.
+    assert!(row > 1_000_000 && row <= file["fuel"].as_u64().unwrap(), "{told:#}");
+    let warning = format!("warning: t.json, case `dear`: a row like it takes {row} fuel");
+    assert!(errors.contains(&warning), "{errors}");
+    let setting = format!("`max_fuel_per_record = {row}` under `[plugin.limits]`");
+    assert!(errors.contains(&setting), "{errors}");
+    let bench = |scratch: &Scratch| {
+        let output = scratch.run(&["plugin", "bench", "--count", "20", "--rounds", "1", &plugin]);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let errors = bench(&scratch);
+    assert!(errors.contains("calls were ended and made again of fewer rows for want"), "{errors}");
+    // Beyond what a row may use that is alone in its call.
+    folder(&scratch, "mask", &dear(12_000));
+    let errors = bench(&scratch);
+    assert!(errors.contains("warning: t.json: 20 of 20 rows were refused for want"), "{errors}");
+    assert!(errors.contains("`max_fuel_per_record` under `[plugin.limits]`"), "{errors}");
+    // Others are told nothing.
+    let plugin = folder(&scratch, "enrich", &days());
+    let (_, _, errors) = test(&scratch, &[&plugin]);
+    assert!(!errors.contains("warning: "), "{errors}");
+}
+
 #[test]
 fn cases_bring_reference_data_along() {
     let scratch = Scratch::new();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::alone::Alone;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
-use clickmill_sandbox::{Bench as Rows, Round, StageMade, TestError};
+use clickmill_sandbox::{Bench as Rows, Limits as StageLimits, Round, StageMade, TestError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +98,7 @@ impl Bench {
             } else {
                 self.tell(&benches[0], &figures, &made);
             }
+            self.warn(&benches[0], &figures, &made);
         }
         if self.json {
             println!("{:#}", json!({ "rows": self.count, "rounds": self.rounds, "files": files }));
@@ -131,6 +132,25 @@ impl Bench {
             core_secs,
             cost: self.vcpu_hour.map(|price| core_secs / 3600.0 * price),
             round,
+        }
+    }
+
+    /// Figures that are not those of a plugin's work, since it has the fuel that a pipeline grants by default.
+    fn warn(&self, bench: &Rows, figures: &[Figures], made: &[StageMade]) {
+        let granted = StageLimits::default().max_fuel_per_record;
+        for (made, Figures { fuel_per_row, round, .. }) in made.iter().zip(figures) {
+            let what = if round.lacked_fuel > 0 {
+                format!("{} of {} rows were refused", round.lacked_fuel, self.count)
+            } else if round.faults > 0 && *fuel_per_row > granted as f64 {
+                format!("{} calls were ended and made again of fewer rows", round.faults)
+            } else {
+                continue;
+            };
+            eprintln!(
+                "warning: {}: {what} for want of fuel by {}, and the figures are with them: a pipeline grants {granted} a row unless `max_fuel_per_record` under `[plugin.limits]` says more",
+                bench.file(),
+                called(made)
+            );
         }
     }
 
@@ -192,6 +212,7 @@ fn told(bench: &Rows, figures: &[Figures], made: &[StageMade]) -> Json {
             "ns_per_row": figures.ns_per_row,
             "fuel_per_row": figures.fuel_per_row,
             "rejected": figures.round.rejected,
+            "lacked_fuel": figures.round.lacked_fuel,
             "dropped": figures.round.dropped,
             "per_million_events": {
                 "core_seconds": figures.core_secs,

@@ -103,10 +103,8 @@ impl Test {
     fn once(&self) -> Result<(), Failure> {
         let mut alone = Alone::load(&self.plugin, &self.limits)?;
         let cases = alone.take_cases()?;
-        let is_told = self.fuel || self.json || self.junit.is_some();
-        let measure = if is_told { Measure::All } else { Measure::Budgets };
         let test = |read: Result<Golden, GoldenError>| -> Result<Tested, TestError> {
-            alone.library.golden(&alone.stage, &read?, measure)
+            alone.library.golden(&alone.stage, &read?, Measure::All)
         };
         let outcomes: Vec<Outcome> =
             cases.into_iter().map(|(file, read)| (file, test(read))).collect();
@@ -119,6 +117,7 @@ impl Test {
             println!("{:#}", json(&alone.made(), &outcomes));
         }
         let (mut cases, mut failed, mut cannot) = (0, 0, Vec::new());
+        let mut dear = Vec::new();
         for (_, outcome) in outcomes {
             let tested = match outcome {
                 Ok(tested) => tested,
@@ -129,9 +128,16 @@ impl Test {
             };
             cases += tested.cases.len();
             failed += tested.failed();
+            dear.extend(warnings(&tested));
             if !self.json {
                 self.tell(&tested);
             }
+        }
+        if cannot.is_empty() && failed == 0 && !self.json {
+            println!("{cases} golden cases pass");
+        }
+        for warning in dear {
+            eprintln!("{warning}");
         }
         if !cannot.is_empty() {
             return Err(cannot_be_run(cannot));
@@ -139,9 +145,6 @@ impl Test {
         if failed > 0 {
             let error = anyhow::anyhow!("{failed} of {cases} golden cases fail");
             return Err(Failure::new(Exit::Failed, error));
-        }
-        if !self.json {
-            println!("{cases} golden cases pass");
         }
         let pipeline = alone.folder.join("pipeline.toml");
         if pipeline.is_file() && !self.watch {
@@ -162,6 +165,20 @@ impl Test {
             println!("{problem}");
         }
     }
+}
+
+/// Of cases that pass here and would not in a full batch, since a row takes more fuel than a pipeline grants for it by
+/// default.
+fn warnings(tested: &Tested) -> impl Iterator<Item = String> {
+    tested.cases.iter().filter_map(|case| {
+        let (fuel, granted) = (case.fuel_per_row?, case.granted_per_row?);
+        (fuel > granted).then(|| {
+            format!(
+                "warning: {}, case `{}`: a row like it takes {fuel} fuel, and a pipeline grants {granted} for it by default: in full batches such rows may become dead letters unless the plugin has `max_fuel_per_record = {fuel}` under `[plugin.limits]`",
+                tested.file, case.name
+            )
+        })
+    })
 }
 
 /// All files whose cases can't be run, as one error.

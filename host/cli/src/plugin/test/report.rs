@@ -116,6 +116,7 @@ mod tests {
             name: name.to_owned(),
             problem: problem.map(str::to_owned),
             fuel_per_row,
+            granted_per_row: None,
         };
         let tested = Tested {
             file: "clicks.json".to_owned(),
