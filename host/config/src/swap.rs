@@ -87,7 +87,7 @@ pub struct Rules {
     pub max_routed_change: f64,
     /// How many more calls may end in a fault, as a share of the rows.
     pub max_fault_increase: f64,
-    /// How many times the fuel per row it may use.
+    /// How many times the fuel per row it may use, in the stages that both sets have.
     pub max_fuel_ratio: f64,
 }
 
@@ -161,7 +161,7 @@ pub(super) struct RawSwap {
     /// How many more calls may end in a fault, as a share of the rows.
     #[schemars(range(min = 0, max = 1))]
     max_fault_increase: f64,
-    /// How many times the fuel per row it may use.
+    /// How many times the fuel per row it may use, in the stages that both sets have.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     max_fuel_ratio: f64,
 }

@@ -202,7 +202,8 @@ impl<'a> Worker<'a> {
             tracing::warn!(rows, why, "rows of a batch are dead letters for want of fuel");
         }
         let stages = chain.worker.take_counts();
-        let seen = Rates::of(told, rejected.len() - malformed, filtered, routed, &stages);
+        let of_chain = (&fitted.chain, &stages[..]);
+        let seen = Rates::of(told, rejected.len() - malformed, filtered, routed, of_chain);
         slot.count(version, seen, &stages);
         let version = version.record.clone();
         let rows = good;

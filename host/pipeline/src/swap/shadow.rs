@@ -86,7 +86,8 @@ fn finished(
 ) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.finish(processed)?;
     let rejected = made.rejected.len();
-    let rates = Rates::of(made.told(), rejected, made.filtered, made.routed(), &counts);
+    let of_chain = (&fitted.chain, &counts[..]);
+    let rates = Rates::of(made.told(), rejected, made.filtered, made.routed(), of_chain);
     Ok((made, rates))
 }
 

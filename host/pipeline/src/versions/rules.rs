@@ -68,6 +68,8 @@ pub enum Breach {
         now: f64,
         /// How many times as much is allowed.
         allowed: f64,
+        /// Whether the sets have the same stages: else the fuel is that of stages that both have.
+        same_stages: bool,
     },
 }
 
@@ -121,9 +123,10 @@ impl fmt::Display for Breach {
                 percent(before),
                 percent(allowed)
             ),
-            Self::Fuel { before, now, allowed } => write!(
+            Self::Fuel { before, now, allowed, same_stages } => write!(
                 f,
-                "it uses {now:.0} fuel a row, the set before used {before:.0}; {allowed} times as much is allowed"
+                "it uses {now:.0} fuel a row{}, the set before used {before:.0}; {allowed} times as much is allowed",
+                if same_stages { "" } else { " in the stages that both have" }
             ),
         }
     }
@@ -191,7 +194,7 @@ pub(crate) fn breach(
     let filtered = (before.share(before.filtered), now.share(now.filtered));
     let faults = (before.share(before.faults), now.share(now.faults));
     // What comes in smaller batches costs more a row, whoever makes it.
-    let fuel = (before.fuel_in_batches_of(now), now.share(now.fuel));
+    let fuel = (before.fuel_in_batches_of(now), now.fuel_in_stages_of(before));
     let seen = known.then_some(before);
     if faults.1 > compared.most_faults(seen, now, faults.0 + rules.max_fault_increase) {
         let (before, now) = faults;
@@ -213,9 +216,10 @@ pub(crate) fn breach(
     if let Some(breach) = other_routes(rules, before, now, compared) {
         return Some(breach);
     }
-    if known && before.fuel > 0 && fuel.1 > fuel.0 * rules.max_fuel_ratio {
+    if known && fuel.0 > 0.0 && fuel.1 > fuel.0 * rules.max_fuel_ratio {
+        let same_stages = before.has_stages_of(now);
         let (before, now) = fuel;
-        return Some(Breach::Fuel { before, now, allowed: rules.max_fuel_ratio });
+        return Some(Breach::Fuel { before, now, allowed: rules.max_fuel_ratio, same_stages });
     }
     None
 }

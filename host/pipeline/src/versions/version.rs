@@ -1,6 +1,7 @@
 //! A plugin set as it runs: its chain fitted to the columns that come in, and what became of the rows
 //! that it was given.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
@@ -8,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use super::fit::Fitted;
 use super::reading::Reading;
 use clickmill_core::{Counted, Micros, Window, lock};
-use clickmill_sandbox::{Library, PluginSet, StageCounts};
+use clickmill_sandbox::{Chain, Library, PluginSet, StageCounts};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
 pub(crate) struct Version {
@@ -81,6 +82,8 @@ pub struct Rates {
     pub faults: u64,
     /// Fuel used.
     pub fuel: u64,
+    /// The same, by stage.
+    pub fuel_by_stage: BTreeMap<String, u64>,
     /// Good rows by table: the pipeline's own, then those of its routes in their order, a copy in each that has
     /// one. Empty where there are no routes.
     pub routed: Vec<u64>,
@@ -190,6 +193,9 @@ impl Counted for Rates {
         self.filtered += other.filtered;
         self.faults += other.faults;
         self.fuel += other.fuel;
+        for (stage, fuel) in &other.fuel_by_stage {
+            *self.fuel_by_stage.entry(stage.clone()).or_default() += fuel;
+        }
         self.routed.resize(self.routed.len().max(other.routed.len()), 0);
         self.routed.iter_mut().zip(&other.routed).for_each(|(sum, one)| *sum += one);
     }
@@ -201,6 +207,9 @@ impl Counted for Rates {
         self.filtered -= other.filtered;
         self.faults -= other.faults;
         self.fuel -= other.fuel;
+        for (stage, fuel) in &other.fuel_by_stage {
+            *self.fuel_by_stage.entry(stage.clone()).or_default() -= fuel;
+        }
         self.routed.iter_mut().zip(&other.routed).for_each(|(sum, one)| *sum -= one);
     }
 }
@@ -213,8 +222,9 @@ impl Rates {
         rejected: usize,
         filtered: u64,
         routed: Vec<u64>,
-        stages: &[StageCounts],
+        (chain, stages): (&Chain, &[StageCounts]),
     ) -> Self {
+        let names = chain.stage_names().map(str::to_owned);
         Self {
             batches: 1,
             rows,
@@ -222,15 +232,29 @@ impl Rates {
             filtered,
             faults: stages.iter().map(|stage| stage.faults).sum(),
             fuel: stages.iter().map(|stage| stage.fuel).sum(),
+            fuel_by_stage: names.zip(stages.iter().map(|stage| stage.fuel)).collect(),
             routed,
         }
     }
 
-    /// Fuel a row, if it were in batches of the size of `other`'s: no more than that. A part of the fuel is for
+    /// Fuel a row in the stages that `other` has too, by their names: what is added does work that nobody did before.
+    pub(crate) fn fuel_in_stages_of(&self, other: &Self) -> f64 {
+        let is_own = |stage: &str| !other.fuel_by_stage.contains_key(stage);
+        let own = self.fuel_by_stage.iter().filter(|(stage, _)| is_own(stage));
+        self.share(self.fuel - own.map(|(_, fuel)| fuel).sum::<u64>())
+    }
+
+    /// The same, if the rows were in batches of the size of `other`'s: no more than that. A part of the fuel is for
     /// the row and a part for its batch, each call being a start; which part is which is not known.
     pub(crate) fn fuel_in_batches_of(&self, other: &Self) -> f64 {
         let batches_per_row = |of: &Self| of.batches.max(1) as f64 / of.rows.max(1) as f64;
-        self.share(self.fuel) * (batches_per_row(other) / batches_per_row(self)).max(1.0)
+        let factor = batches_per_row(other) / batches_per_row(self);
+        self.fuel_in_stages_of(other) * factor.max(1.0)
+    }
+
+    /// Whether another is of the same stages, by their names.
+    pub(crate) fn has_stages_of(&self, other: &Self) -> bool {
+        self.fuel_by_stage.keys().eq(other.fuel_by_stage.keys())
     }
 
     /// Rows that tables got, each once.

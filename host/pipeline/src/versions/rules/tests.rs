@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::Compared::{OnOthers, OnTheSame};
 use super::*;
+use clickmill_core::Counted;
 
 const RULES: Rules = Rules {
     window_rows: 1000,
@@ -55,6 +58,44 @@ fn a_rule_is_broken_beyond_what_is_allowed_and_with_enough_rows() {
         said(rates(100, 1, 0, 301)).as_deref(),
         Some("it uses 3 fuel a row, the set before used 1; 3 times as much is allowed")
     );
+}
+
+/// What it costs to have more stages is the file's to say; what those cost that were there is the new set's doing.
+#[test]
+fn fuel_is_compared_of_the_stages_that_both_sets_have() {
+    let of = |stages: &[(&str, u64)]| Rates {
+        fuel_by_stage: stages.iter().map(|(stage, fuel)| ((*stage).to_owned(), *fuel)).collect(),
+        ..rates(1000, 0, 0, stages.iter().map(|(_, fuel)| fuel).sum())
+    };
+    let before = of(&[("parse", 10_000), ("enrich", 40_000)]);
+    for compared in [OnTheSame, OnOthers] {
+        let said = |now: &[(&str, u64)]| {
+            breach(&RULES, &before, &of(now), compared).map(|breach| breach.to_string())
+        };
+        // Added, removed, moved, and under another name.
+        assert_eq!(said(&[("parse", 10_000), ("enrich", 40_000), ("shout", 1 << 40)]), None);
+        assert_eq!(said(&[("enrich", 40_000), ("parse", 10_000)]), None);
+        assert_eq!(said(&[("parse", 30_000)]), None);
+        assert_eq!(said(&[("enriched", 1 << 40)]), None);
+        let told = "it uses 151 fuel a row, the set before used 50; 3 times as much is allowed";
+        assert_eq!(said(&[("parse", 10_000), ("enrich", 141_000)]).as_deref(), Some(told));
+        // Neither hides behind one that is gone nor in one that is new.
+        let told = "it uses 31 fuel a row in the stages that both have, the set before used 10; 3 times as much is allowed";
+        assert_eq!(said(&[("parse", 31_000), ("shout", 1)]).as_deref(), Some(told));
+    }
+}
+
+#[test]
+fn the_fuel_of_a_stage_that_is_taken_off_was_added() {
+    let of = |fuel| Rates {
+        fuel_by_stage: BTreeMap::from([("mask".to_owned(), fuel)]),
+        ..rates(100, 0, 0, fuel)
+    };
+    let mut sum = of(7);
+    sum.add(&of(5));
+    assert_eq!(sum.fuel_by_stage["mask"], 12);
+    sum.take_off(&of(7));
+    assert_eq!(sum, of(5));
 }
 
 #[test]
