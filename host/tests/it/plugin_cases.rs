@@ -139,6 +139,24 @@ fn cases_that_cannot_be_run_are_errors_in_the_report() {
     }
     assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\" errors=\"1\""));
 
+    // A plugin that cannot be loaded, and one without cases, leave no report of a run before.
+    let break_it: [&dyn Fn(); 2] = [
+        &|| {
+            scratch.write("p/p.wasm", "no component");
+        },
+        &|| std::fs::remove_file(scratch.path("p/tests/t.json")).unwrap(),
+    ];
+    for break_it in break_it {
+        folder(&scratch, "enrich", &days());
+        assert_eq!(test(&scratch, &[&plugin, "--junit", &junit]).0, 0);
+        break_it();
+        let output = scratch.run(&["plugin", "test", &plugin, "--junit", &junit]);
+        assert_eq!(output.status.code(), Some(2));
+        let xml = std::fs::read_to_string(&junit).unwrap();
+        assert!(xml.contains("tests=\"1\" failures=\"0\" errors=\"1\""), "{xml}");
+        assert!(xml.contains("name=\"the plugin can be tested\"><error message="), "{xml}");
+    }
+
     // What does not fit `columns` is told with its case.
     for (column, value, why) in
         [("year", json!("soon"), "does not fit"), ("yaer", json!(1), "`yaer`")]

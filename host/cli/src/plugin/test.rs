@@ -16,7 +16,7 @@ use clickmill_core::{causes, list, shell_word};
 use clickmill_sandbox::build;
 use clickmill_sandbox::{Golden, GoldenError, Measure, TestError, Tested};
 use record::Record;
-use report::{json, junit};
+use report::{json, junit, junit_of_error};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,18 +101,24 @@ impl Test {
     }
 
     fn once(&self) -> Result<(), Failure> {
-        let mut alone = Alone::load(&self.plugin, &self.limits)?;
-        let cases = alone.take_cases()?;
+        let loaded = Alone::load(&self.plugin, &self.limits).and_then(|mut alone| {
+            let cases = alone.take_cases()?;
+            Ok((alone, cases))
+        });
+        let (alone, cases) = loaded.inspect_err(|failure| {
+            let plugin = self.plugin.display().to_string();
+            let report = || junit_of_error(&plugin, &causes(failure.told().0));
+            // The failure is what the command ends with.
+            if let Err(unwritable) = self.write(report) {
+                eprintln!("{unwritable}");
+            }
+        })?;
         let test = |read: Result<Golden, GoldenError>| -> Result<Tested, TestError> {
             alone.library.golden(&alone.stage, &read?, Measure::All)
         };
         let outcomes: Vec<Outcome> =
             cases.into_iter().map(|(file, read)| (file, test(read))).collect();
-        if let Some(path) = &self.junit {
-            let plugin = alone.made().plugin;
-            let written = std::fs::write(path, junit(&plugin, &outcomes));
-            written.map_err(|error| Failure::unwritable(path, error))?;
-        }
+        self.write(|| junit(&alone.made().plugin, &outcomes))?;
         if self.json {
             println!("{:#}", json(&alone.made(), &outcomes));
         }
@@ -151,6 +157,12 @@ impl Test {
             eprintln!("next: clickmill run {} --watch", shell_word(&pipeline.to_string_lossy()));
         }
         Ok(())
+    }
+
+    /// Writes the report, where one is wanted.
+    fn write(&self, report: impl FnOnce() -> String) -> Result<(), Failure> {
+        let Some(path) = &self.junit else { return Ok(()) };
+        std::fs::write(path, report()).map_err(|error| Failure::unwritable(path, error))
     }
 
     fn tell(&self, tested: &Tested) {

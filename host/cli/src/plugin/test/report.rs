@@ -42,10 +42,7 @@ pub(super) fn junit(plugin: &str, outcomes: &[(String, Result<Tested, TestError>
     let (mut all, mut all_failed, mut errors) = (0, 0, 0);
     for (file, outcome) in outcomes {
         let class = format!("{plugin}.{}", file.strip_suffix(".json").unwrap_or(file));
-        let case = |name: &str, inner: &str| {
-            let (class, name) = (xml(&class), xml(name));
-            format!("    <testcase classname=\"{class}\" name=\"{name}\">{inner}</testcase>\n")
-        };
+        let case = |name: &str, inner: &str| case(&class, name, inner);
         let failure = |problem: &Option<String>| match problem {
             Some(problem) => format!("<failure message=\"{}\"/>", xml(problem)),
             None => String::new(),
@@ -68,23 +65,49 @@ pub(super) fn junit(plugin: &str, outcomes: &[(String, Result<Tested, TestError>
             }
             Err(error) => {
                 broken = 1;
-                let error = format!("<error message=\"{}\"/>", xml(&causes(error)));
-                cases.push(case("cases can be run", &error));
+                cases.push(case("cases can be run", &broken_by(&causes(error))));
             }
         }
-        let (name, tests) = (xml(file), cases.len());
-        suites += &format!(
-            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\" errors=\"{broken}\">\n{}  </testsuite>\n",
-            cases.concat()
-        );
+        let tests = cases.len();
+        suites += &suite(file, [tests, failed, broken], &cases.concat());
         all += tests;
         all_failed += failed;
         errors += broken;
     }
-    let name = xml(plugin);
+    whole(plugin, [all, all_failed, errors], &suites)
+}
+
+/// The report of a plugin that cannot be tested, since it cannot be built or loaded or has no cases: one suite, which is
+/// an error. It takes the place of the report of a run before.
+pub(super) fn junit_of_error(plugin: &str, error: &str) -> String {
+    let (counts, case) = ([1, 0, 1], case(plugin, "the plugin can be tested", &broken_by(error)));
+    whole(plugin, counts, &suite(plugin, counts, &case))
+}
+
+fn case(class: &str, name: &str, inner: &str) -> String {
+    let (class, name) = (xml(class), xml(name));
+    format!("    <testcase classname=\"{class}\" name=\"{name}\">{inner}</testcase>\n")
+}
+
+fn broken_by(error: &str) -> String {
+    format!("<error message=\"{}\"/>", xml(error))
+}
+
+fn suite(name: &str, counts: [usize; 3], cases: &str) -> String {
+    let (name, counts) = (xml(name), told(counts));
+    format!("  <testsuite name=\"{name}\" {counts}>\n{cases}  </testsuite>\n")
+}
+
+fn whole(name: &str, counts: [usize; 3], suites: &str) -> String {
+    let (name, counts) = (xml(name), told(counts));
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" tests=\"{all}\" failures=\"{all_failed}\" errors=\"{errors}\">\n{suites}</testsuites>\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {counts}>\n{suites}</testsuites>\n"
     )
+}
+
+/// Cases, those that fail, and those that can't be run.
+fn told([tests, failures, errors]: [usize; 3]) -> String {
+    format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"")
 }
 
 /// A text within an attribute. What XML can't say, whatever the escape, is shown as a replacement character.
@@ -136,5 +159,18 @@ mod tests {
 </testsuites>
 ";
         assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn junit_tells_that_there_is_no_plugin_to_test() {
+        let wanted = "\
+<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<testsuites name=\"a&amp;b\" tests=\"1\" failures=\"0\" errors=\"1\">
+  <testsuite name=\"a&amp;b\" tests=\"1\" failures=\"0\" errors=\"1\">
+    <testcase classname=\"a&amp;b\" name=\"the plugin can be tested\"><error message=\"no:&#10;why\"/></testcase>
+  </testsuite>
+</testsuites>
+";
+        assert_eq!(junit_of_error("a&b", "no:\nwhy"), wanted);
     }
 }
