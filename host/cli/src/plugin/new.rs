@@ -79,7 +79,14 @@ impl New {
 
     /// What is to be made, checked.
     fn project(&self) -> Result<Project, Failure> {
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        let Some(name) = self.folder.file_name() else {
+            let given = self.folder.display();
+            return Err(Failure::bad_input(format!(
+                "`{given}` is no name of a folder to make, which is that of a plugin and a stage"
+            ))
+            .hint("`clickmill plugin new traffic-source` makes the folder `traffic-source`"));
+        };
+        let name = name.to_string_lossy();
         check_name(self.language, &name)?;
         let (reads, writes) = match &self.writes {
             Some(writes) => (self.reads.clone(), writes.clone()),

@@ -19,6 +19,10 @@ fn a_name_is_one_of_a_crate_and_of_a_stage() {
     for name in ["a", "traffic-source", "plugins/shout_2", "/tmp/x/city", "./city", "city/"] {
         assert!(new(Path::new(name)).project().is_ok(), "{name}");
     }
+    for name in [".", "..", "a/.."] {
+        let told = error(&new(Path::new(name)));
+        assert!(told.contains(&format!("`{name}` is no name of a folder to make")), "{told}");
+    }
     let long = "a".repeat(65);
     for name in
         ["", ".", "..", "a/..", "/", "Shout", "2shout", "-a", "_a", "shöut", "a b", "a.b", &long]

@@ -14,6 +14,7 @@ use crate::pipeline_args::options;
 use crate::place::read_pipeline;
 use crate::plugin::alone::Alone;
 use crate::tap;
+use clickmill_config::Plugin;
 use clickmill_core::private;
 use clickmill_pipeline::{RecordedRows, Recording, open, record, record_tapped, tapped};
 use clickmill_sandbox::build::is_crate;
@@ -34,7 +35,7 @@ pub(crate) struct Record {
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "record")]
     set: Vec<String>,
 
-    /// With --record: the plugin's stage in the pipeline file (default: the one of its name)
+    /// With --record: the plugin's stage in the pipeline file (default: the one that has it)
     #[arg(long, value_name = "STAGE", requires = "record")]
     stage: Option<String>,
 
@@ -86,7 +87,8 @@ impl Record {
         let tests = alone.folder.join("tests");
         is_free(&tests.join(&file), None)?;
         let component = NewComponent::read(&alone.component, pipeline.swap.components.max_bytes)?;
-        let stage = self.stage.unwrap_or_else(|| alone.made().plugin);
+        let given = || stage_of(&pipeline.plugins, &[plugin, &alone.component]);
+        let stage = self.stage.or_else(given).unwrap_or_else(|| alone.made().plugin);
         let change = Change { stage, component: Some(component), ..Change::default() };
         let recording = Recording {
             change,
@@ -104,6 +106,19 @@ impl Record {
         write(&tests, &file, &recorded)?;
         tell(&tests.join(&file), &recorded);
         Ok(())
+    }
+}
+
+/// The one stage that has the plugin of these paths. Where the file names another copy of it, or several stages have it,
+/// there is none.
+fn stage_of(stages: &[Plugin], paths: &[&Path]) -> Option<String> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let paths: Vec<PathBuf> = paths.iter().filter_map(|path| real(path)).collect();
+    let has_it = |stage: &&Plugin| real(&stage.component).is_some_and(|path| paths.contains(&path));
+    let mut found = stages.iter().filter(has_it);
+    match (found.next(), found.next()) {
+        (Some(stage), None) => Some(stage.name.to_string()),
+        _ => None,
     }
 }
 
@@ -181,4 +196,28 @@ fn tell(path: &Path, recorded: &RecordedRows) {
         );
     }
     eprintln!("they say what the plugin makes of the rows now: change what is not as it should be");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stage_is_the_one_that_has_the_component() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("p")).unwrap();
+        fs::write(path("p/other.wasm"), "").unwrap();
+        let stage = |name: &str, component: &str| Plugin {
+            component: path(component),
+            ..Plugin::named(name.parse().unwrap())
+        };
+        let stages = [stage("loud", "p/../p"), stage("quiet", "p/other.wasm"), stage("gone", "x")];
+        let of = |name: &str| stage_of(&stages, &[&path(name)]);
+        assert_eq!(of("p").as_deref(), Some("loud"));
+        assert_eq!(of("p/other.wasm").as_deref(), Some("quiet"));
+        // There is none, and there are two.
+        assert_eq!(of("x"), None);
+        assert_eq!(stage_of(&stages, &[&path("p"), &path("p/other.wasm")]), None);
+    }
 }
