@@ -3,7 +3,8 @@
 //!
 //! A column that is not there is no error by itself. It is taken for misspelt where another is there that is spelt
 //! much alike, and that the stage is not granted. Of what is read that is sure enough for an error. What is written
-//! may go nowhere on purpose.
+//! may go nowhere on purpose. What a stage makes that may write any column is known by its configuration only, where
+//! that lists columns, as that of `parse` does: behind it nothing is sure.
 
 use std::collections::BTreeSet;
 
@@ -28,15 +29,17 @@ pub struct Misspelt {
 pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
     let schema = match &pipeline.format {
         // Each object has its own, and is told with them where it is opened.
-        Format::Csv { .. } => return Ok(()),
+        Format::Csv { .. } => None,
         // A line is a column `payload`, as a message is.
         format @ (Format::Ndjson { .. } | Format::Message { .. }) => {
-            messages::schema(format.payload())
+            Some(messages::schema(format.payload()))
         }
     };
-    let given = schema.fields().iter().map(|column| column.name().as_str());
-    let Slips { reads: problems, writes } = misspelt(&pipeline.plugins, &pipeline.sink, given);
-    for problem in writes {
+    let given = schema.as_ref().map(|schema| {
+        schema.fields().iter().map(|column| column.name().as_str()).collect::<BTreeSet<&str>>()
+    });
+    let Slips { errors: problems, warnings } = misspelt(&pipeline.plugins, &pipeline.sink, given);
+    for problem in warnings {
         tracing::warn!(problem, "a column may be misspelt in the pipeline file");
     }
     if problems.is_empty() { Ok(()) } else { Err(Misspelt { problems }) }
@@ -45,14 +48,16 @@ pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
 /// What may be misspelt in grants, a line each.
 #[derive(Debug, Default, PartialEq)]
 struct Slips {
-    reads: Vec<String>,
-    writes: Vec<String>,
+    errors: Vec<String>,
+    warnings: Vec<String>,
 }
 
-/// What may be misspelt in grants where these columns come in.
-fn misspelt<'a>(plugins: &'a [Plugin], sink: &Sink, given: impl Iterator<Item = &'a str>) -> Slips {
+/// What may be misspelt in grants where these columns come in, or any.
+fn misspelt<'a>(plugins: &'a [Plugin], sink: &Sink, given: Option<BTreeSet<&'a str>>) -> Slips {
     let mut found = Slips::default();
-    let mut there: BTreeSet<&str> = given.collect();
+    // None where any may be.
+    let mut there = given;
+    let mut is_sure = true;
     for (at, plugin) in plugins.iter().enumerate() {
         let told = |grant: &str, why: &str, slips: Vec<(&str, &str)>| {
             let line = |(name, meant)| {
@@ -63,19 +68,33 @@ fn misspelt<'a>(plugins: &'a [Plugin], sink: &Sink, given: impl Iterator<Item = 
             };
             slips.into_iter().map(line).collect::<Vec<String>>()
         };
-        if let Grant::Only(reads) = &plugin.reads {
-            found.reads.extend(told("reads", "which nobody gives", slips(reads, &there, &there)));
+        if let (Grant::Only(reads), Some(there)) = (&plugin.reads, &there) {
+            let (found, why) = if is_sure {
+                (&mut found.errors, "which nobody gives")
+            } else {
+                (&mut found.warnings, "which no stage before it is configured to make")
+            };
+            found.extend(told("reads", why, slips(reads, there, there)));
         }
         let Grant::Only(writes) = &plugin.writes else {
-            // From here on there may be any column.
-            return found;
+            is_sure = false;
+            let before = there.take().unwrap_or_default();
+            there = configured(plugin).map(|made| before.into_iter().chain(made).collect());
+            continue;
         };
-        let unwanted = unwanted(writes, &plugins[at + 1..], sink, &there);
+        let Some(there) = &mut there else { continue };
+        let unwanted = unwanted(writes, &plugins[at + 1..], sink, there);
         let why = "which no later stage reads and the table lacks";
-        found.writes.extend(told("writes", why, unwanted));
+        found.warnings.extend(told("writes", why, unwanted));
         there.extend(writes.iter().map(|name| first(name)));
     }
     found
+}
+
+/// The columns that a stage is configured to make, where its configuration lists them by name.
+fn configured(plugin: &Plugin) -> Option<Vec<&str>> {
+    let columns = plugin.config.get("columns")?.as_array()?;
+    columns.iter().map(|column| column.get("name")?.as_str()).collect()
 }
 
 /// Columns that are written, and that neither a later stage reads nor a table has, each with the one of the table
@@ -144,7 +163,37 @@ mod tests {
         let columns = ["country", "traffic_source", provenance::SOURCE].map(column).join(",");
         let target = Target::of_columns(&format!("[{columns}]"));
         let given = ["country", "utm_source"];
-        misspelt(plugins, &target.sink, given.into_iter())
+        misspelt(plugins, &target.sink, Some(BTreeSet::from(given)))
+    }
+
+    /// A stage that may write any column, and has this in its configuration as `columns`.
+    fn any(columns: serde_json::Value) -> Plugin {
+        let config = serde_json::Map::from_iter([("columns".to_owned(), columns)]);
+        Plugin { config, ..stage(&["*"], &["*"]) }
+    }
+
+    /// By what `parse` is configured to make, and perhaps it makes more.
+    #[test]
+    fn behind_a_stage_that_may_write_any_column_slips_are_warnings() {
+        let parse =
+            any(serde_json::json!([{"name": "price", "type": "float64"}, {"name": "page"}]));
+        let told = told(&[parse.clone(), stage(&["pric", "page", "contry"], &["trafic_source"])]);
+        assert_eq!(told.errors, [""; 0]);
+        let why = "which no stage before it is configured to make: did you mean";
+        assert_eq!(
+            told.warnings[..2],
+            [
+                format!("plugin `shout`: `reads` names `pric`, {why} `price`?"),
+                format!("plugin `shout`: `reads` names `contry`, {why} `country`?"),
+            ]
+        );
+        assert!(told.warnings[2].contains("`writes` names `trafic_source`"), "{told:?}");
+        // So they are where nothing is known of what comes in, as of CSV.
+        let target =
+            Target::of_columns(r#"[{"name": "page", "type": "STRING", "mode": "NULLABLE"}]"#);
+        let plugins = [stage(&["pagee"], &[]), parse, stage(&["pagee"], &[])];
+        let told = misspelt(&plugins, &target.sink, None);
+        assert_eq!((told.errors.len(), told.warnings.len()), (0, 1), "{told:?}");
     }
 
     #[test]
@@ -152,14 +201,14 @@ mod tests {
         let slips = [stage(&["utm_sorce"], &["trafic_source"]), stage(&["contry.name"], &[])];
         let told = told(&slips);
         assert_eq!(
-            told.reads,
+            told.errors,
             [
                 "plugin `shout`: `reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
                 "plugin `shout`: `reads` names `contry.name`, which nobody gives: did you mean `country`?",
             ]
         );
         assert_eq!(
-            told.writes,
+            told.warnings,
             [
                 "plugin `shout`: `writes` names `trafic_source`, which no later stage reads and the table lacks: \
               did you mean `traffic_source`?"
@@ -171,8 +220,8 @@ mod tests {
     #[test]
     fn what_is_written_is_no_error() {
         let told = told(&[stage(&["country"], &["country", "traffic_score"])]);
-        assert_eq!(told.reads, [""; 0]);
-        assert_eq!(told.writes.len(), 1);
+        assert_eq!(told.errors, [""; 0]);
+        assert_eq!(told.warnings.len(), 1);
     }
 
     #[test]
@@ -189,6 +238,8 @@ mod tests {
             vec![stage(&[], &["trafic_source"]), stage(&["*"], &[])],
             // After a stage that may write anything.
             vec![stage(&["country"], &["*"]), stage(&["utm_sorce"], &["trafic_source"])],
+            vec![any(serde_json::json!({"country": "ip"})), stage(&["utm_sorce"], &[])],
+            vec![any(serde_json::json!([{"to": "country"}])), stage(&["utm_sorce"], &[])],
             // The host's.
             vec![stage(&[], &["sources"])],
         ] {

@@ -86,6 +86,9 @@ fn a_misspelt_column_is_told_before_a_table_is_made() {
     assert_eq!(output.status.code(), Some(2), "{told}");
     let said = "`reads` names `event_typ`, and there is no such column here, but `event_type`";
     assert!(told.contains("plugin `validate`") && told.contains(said), "{told}");
+    // And before anything is built, by what `parse` is configured to make.
+    let said = "`reads` names `event_typ`, which no stage before it is configured to make: did you mean `event_type`?";
+    assert!(told.contains(said), "{told}");
     assert!(!scratch.path("warehouse").exists(), "something was made: {told}");
 }
 
