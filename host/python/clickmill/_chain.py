@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from . import _wire
 from ._config import Settings
-from ._errors import ClickmillError, ProcessDied
+from ._errors import ClickmillError, ProcessDied, RunFailed
 from ._process import Answered, Process, abandon
 from ._records import Records, cut_short, micros, now, record_batches, table_of
 from ._wire import Frame, Kind
@@ -30,6 +30,8 @@ _CLOUD_GENERATION = re.compile(r"@\d{16,}$")
 _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
 _TRIES = 2
+#: So many processes may die before they have said hello, one after the other.
+_STARTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +71,8 @@ _SUMS = ("rows_in", "rows_made", "rows_out", "rows_rejected", "rows_filtered", "
 class Chain:
     """A pipeline file's chain, in a process of its own.
 
-    It starts with the first records, and again where it has died. A record on which two processes have died becomes
-    a letter of the code ``host_crash``. Threads may share a chain: they wait for each other. Where Python is forked,
+    It starts with the first records, and again where it has died, be it at its start. A record on which two processes
+    have died becomes a letter of the code ``host_crash``. Threads may share a chain: they wait for each other. Where Python is forked,
     the chain there starts a process of its own.
     """
 
@@ -207,19 +209,37 @@ class Chain:
 
     def _running(self) -> Process:
         if self._process is None:
-            self._process = Process(self._settings)
+            self._process = self._started()
             self._plugin_sets.update(self._process.plugin_sets)
         return self._process
 
+    def _started(self) -> Process:
+        """A process that has said hello. Those that have died before are no record's fault."""
+        for left in reversed(range(_STARTS)):
+            try:
+                return Process(self._settings)
+            except ProcessDied as error:
+                if not left:
+                    # Not as one that has died on a record, which would be given in halves.
+                    raise RunFailed(
+                        f"`clickmill exec` does not start, tried {_STARTS} times",
+                        causes=[error.error, *error.causes],
+                        hint=error.hint,
+                    ) from error
+        raise AssertionError("the last start has raised")
+
     def _ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
-        """Asks until two processes have died, and raises what the second says."""
-        for left in reversed(range(_TRIES)):
+        """Asks until two processes have died on what they were given, and raises what the second says."""
+        left = _TRIES
+        while True:
             process = self._running()
             try:
                 answered = process.ask(kind, body)
             except ProcessDied:
                 self.close()
                 self._deaths += 1
+                # One that has died before, with nothing to do, says nothing about the element.
+                left -= process.was_given
                 if not left or self._deaths > _MAX_DEATHS:
                     raise
             except ClickmillError:
@@ -235,7 +255,6 @@ class Chain:
                 self._deaths = 0
                 self._plugin_sets.update(process.plugin_sets)
                 return answered
-        raise AssertionError("the last try has raised")
 
     def _cut(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
         """Parts of some times the size that the chain's batches have."""

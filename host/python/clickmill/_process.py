@@ -71,6 +71,8 @@ class Process:
         self._listener = threading.Thread(target=_listen, args=(self._talk, self._said), daemon=True)
         self._listener.start()
         self._ending = False
+        #: Whether it has taken the whole of the last element: it may have died before.
+        self.was_given = False
         _running.add(self)
         #: Of each plugin set its rows of the table ``plugin_sets``.
         self.plugin_sets: dict[str, pa.Table] = {}
@@ -113,7 +115,7 @@ class Process:
         limit = self.hello["limits"]["max_frame_bytes"]
         if len(body) > limit:
             raise ClickmillError(f"a batch has {len(body)} bytes, limit {limit}", hint="give smaller batches")
-        self._write(kind, body)
+        self.was_given = self._write(kind, body)
         spool = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
         while True:
             frame = self._next()
@@ -128,10 +130,13 @@ class Process:
             else:
                 raise ClickmillError(f"`clickmill exec` answers with a frame {frame.kind.name}", exit_code=1)
 
-    def _write(self, kind: Kind, body: bytes | pa.Buffer) -> None:
-        # Where it has died, that is told by what comes back.
-        with contextlib.suppress(BrokenPipeError):
+    def _write(self, kind: Kind, body: bytes | pa.Buffer) -> bool:
+        """Whether it was there to take it. Where it has died, how is told by what comes back."""
+        try:
             _wire.write(self._input, kind, body)
+        except BrokenPipeError:
+            return False
+        return True
 
     def _next(self, wanted: Kind | None = None) -> Frame:
         """The next frame; those that say what a set is made of are kept."""

@@ -5,6 +5,9 @@ is told to lie.
 FRAGILE=random           before the answer to every third batch or so
 FRAGILE=poison           on each batch with a record in which `kill me` stands
 FRAGILE=bug              likewise, and says before that it ends by a bug
+FRAGILE=broken           at each start, before it says hello
+FRAGILE=start:FILE       likewise, at every other start, which FILE counts
+FRAGILE=idle:FILE        as start, and while it has nothing to do, after its first answer
 FRAGILE=lie:frame        does not kill it: among its answers is what is not a frame,
 FRAGILE=lie:table           rows of a table that there is not,
 FRAGILE=lie:rows            rows that are not Arrow's,
@@ -27,6 +30,7 @@ HEADER = struct.Struct("<IBBH")
 BATCH = 2
 ROWS = 16
 LETTERS = 17
+COUNTS = 19
 ERROR = 22
 #: The letters that it announces, which are none.
 LETTER = bytearray()
@@ -72,17 +76,38 @@ def lie(answers, how):
         sys.stdout.buffer.flush()
 
 
+def until_counts(answers, then):
+    """Passes the first answer on."""
+    kind = None
+    while kind != COUNTS and (header := answers.read(HEADER.size)):
+        length, kind, _, _ = HEADER.unpack(header)
+        sys.stdout.buffer.write(header + answers.read(length))
+        sys.stdout.buffer.flush()
+    then()
+
+
+def starts_so_far(mark):
+    file = os.open(mark, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(file, b".")
+    return os.lseek(file, 0, os.SEEK_CUR)
+
+
 def main():
     kind, _, mark = os.environ["FRAGILE"].partition(":")
-    answers = subprocess.PIPE if kind == "lie" else None
+    if kind == "broken" or kind in ("start", "idle") and starts_so_far(mark) % 2:
+        print("no more of it", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    answers = subprocess.PIPE if kind in ("lie", "idle") else None
     real = subprocess.Popen([os.environ["CLICKMILL_REAL"], *sys.argv[1:]], stdin=subprocess.PIPE, stdout=answers)
     if kind == "lie":
         threading.Thread(target=lie, args=(real.stdout, mark), daemon=True).start()
-        mark = ""
 
     def die():
         real.kill()
         os.kill(os.getpid(), signal.SIGKILL)
+
+    if kind == "idle":
+        threading.Thread(target=until_counts, args=(real.stdout, die), daemon=True).start()
 
     while header := sys.stdin.buffer.read(HEADER.size):
         length, frame, _, _ = HEADER.unpack(header)
@@ -101,7 +126,7 @@ def main():
         if frame == BATCH and kind == "random" and random.random() < 0.3:
             time.sleep(random.uniform(0, 0.02))
             die()
-        if frame == BATCH and mark:
+        if frame == BATCH and kind in ("worker", "java"):
             try:
                 os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
                 os.kill(above(kind), signal.SIGKILL)

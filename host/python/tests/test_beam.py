@@ -244,6 +244,13 @@ def test_what_fails_in_a_workers_own_process_ends_as_on_the_command_line(tmp_pat
     assert "\nerror: " in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("how", ["start", "idle"])
+def test_processes_that_die_at_their_start_or_while_idle_change_nothing(live, tmp_path, fragile, how):
+    fragile(f"{how}:{tmp_path / 'starts'}")
+    run(live.messages, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings, max_rows=60, shards=2)
+    is_same(tmp_path, live)
+
+
 @pytest.mark.parametrize("workers", [long(IN_MEMORY), TWO_WORKERS])
 def test_processes_that_die_at_random_change_nothing(live, tmp_path, fragile, workers):
     fragile("random")

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ import clickmill
 from clickmill._chain import _is_of_generation
 from clickmill._records import record_batches
 from clickmill._config import Settings, read
-from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, run
+from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, run
 
 
 @pytest.mark.parametrize("of", ["loaded", "shop"])
@@ -428,6 +429,40 @@ def test_processes_that_die_at_random_change_nothing(live, fragile):
     fragile("random")
     with live.chain() as chain:
         is_same(list(chain.stream(live.messages[at : at + 60] for at in range(0, len(live.messages), 60))), live)
+
+
+@pytest.mark.parametrize("how", ["start", "idle"])
+def test_a_process_that_dies_at_its_start_or_while_idle_is_started_again(live, tmp_path, fragile, how):
+    fragile(f"{how}:{tmp_path / 'starts'}")
+    parts = [live.messages[at : at + 300] for at in range(0, len(live.messages), 300)]
+    with live.chain() as chain:
+        assert chain.hello["tables"]
+        is_same(list(chain.stream(parts)), live)
+    starts = (tmp_path / "starts").stat().st_size
+    assert starts == 2 if how == "start" else starts > 2
+
+
+def test_a_record_is_no_letter_for_what_died_before_it_was_given(live, tmp_path, fragile):
+    good = messages_of(live.rows, "payload", "ingested_at")[0]
+    fragile(f"start:{tmp_path / 'starts'}")
+    with live.chain() as chain:
+        for _ in range(3):
+            # Of three tries two die: the one that is killed here, and the next at its start.
+            answer = chain([good])
+            assert (answer.rows.num_rows, answer.letters.num_rows) == (1, 0)
+            os.kill(chain.pid, signal.SIGKILL)
+            chain._process._child.wait()
+        # What is longer than a pipe holds is not given whole.
+        assert chain([good] * 2000).rows.num_rows == 2000
+
+
+def test_an_executable_that_always_dies_at_its_start_ends_soon_with_its_own_words(fragile):
+    fragile("broken")
+    with pytest.raises(clickmill.RunFailed) as raised:
+        clickmill.chain(MESSAGES)([b"{}", b"{}"])
+    assert not isinstance(raised.value, clickmill.ProcessDied)
+    for part in ("does not start, tried 4 times", "SIGKILL", "no more of it"):
+        assert part in str(raised.value), raised.value
 
 
 #: Answers where it was forked as well, while the chain of its parent ends.

@@ -44,11 +44,11 @@ def session(master):
     return builder.getOrCreate()
 
 
-@pytest.mark.parametrize("how", ["java", long("nothing"), long("random")])
+@pytest.mark.parametrize("how", ["java", "idle", long("nothing"), long("random")])
 def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
     mark = tmp_path / "killed"
     if how != "nothing":
-        fragile(f"{how}:{mark}" if how == "java" else how)
+        fragile(how if how == "random" else f"{how}:{mark}")
     spark = session("local-cluster[2,1,1024]")
     try:
         records = spark.createDataFrame(
@@ -59,7 +59,7 @@ def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
         made_of = outputs.plugin_sets.toArrow()
     finally:
         spark.stop()
-    assert mark.exists() == (how == "java")
+    assert mark.exists() == (how in ("java", "idle"))
     assert lines(rows) == lines(live.rows)
     assert lines(letters) == lines(live.letters)
     # Each set once, whatever the number of tasks, and the one that the rows name.
