@@ -337,6 +337,35 @@ def test_a_pipeline_file_runs_as_a_whole(files, loaded, tmp_path):
     assert rows("plugin_sets")
 
 
+@pytest.mark.parametrize("name", ["out", "with/", "a [1]*"])
+def test_rows_of_another_job_are_neither_overwritten_nor_added_to(files, tmp_path, capsys, name):
+    def job(output):
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+        settings = Settings(OBJECTS, (f"source.uri={files[0]}", WITHOUT_LIMIT))
+        clickmill.beam.main.build(pipeline, settings, output=output)
+        return pipeline
+
+    def written():
+        return {file: file.read_bytes() for file in tmp_path.rglob("*.parquet")}
+
+    output = f"{tmp_path}/{name}"
+    # The second began before the first had written.
+    one, beside = job(output), job(output)
+    one.run().wait_until_finish()
+    first = written()
+    assert first
+    arguments = [OBJECTS, "--set", f"source.uri={files[0]}", "--output", output, "--runner", "DirectRunner"]
+    with pytest.raises(SystemExit) as ended:
+        clickmill.beam.main.main(arguments)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert f"error: `{output.rstrip('/')}/clickstream_analytics." in told and "has rows already" in told
+    assert written() == first
+    beside.run().wait_until_finish()
+    both = written()
+    assert first.items() <= both.items() and len(both) == 2 * len(first)
+
+
 def test_what_beam_cannot_read_or_write_is_told(tmp_path, monkeypatch):
     def told(pipeline, *arguments):
         command = [sys.executable, "-m", "clickmill.beam.main", pipeline, *arguments]
@@ -370,6 +399,13 @@ def test_a_number_of_none_is_told_when_the_transform_is_made(number):
         ([MESSAGES, "--pipeline_file", OBJECTS], f"`{MESSAGES}` and `{OBJECTS}`"),
         ([MESSAGES, OBJECTS], f"`{OBJECTS}` is not an option"),
         ([MESSAGES, "--secrets"], "--secrets"),
+        ([MESSAGES, "--plugin-sett", "deadbeef"], "`--plugin-sett` is not an option"),
+        ([MESSAGES, "--plugin-sett=deadbeef"], "`--plugin-sett` is not an option"),
+        ([MESSAGES, "--num_worker", "2"], "`--num_worker` is not an option"),
+        ([MESSAGES, "--runner", "DirectRunner", "-x", "2"], "`-x` is not an option"),
+        ([MESSAGES, "--runner", "DirectRunner", "stray"], "`stray` is not an option"),
+        # A job service may have options that nobody here knows, but not these.
+        ([MESSAGES, "--runner", "PortableRunner", "--secret", "file"], "`--secret` is not an option"),
         # As `clickmill exec` has it.
         ([MESSAGES, "--plugin-set", "latest"], "`latest` is not a digest"),
         ([MESSAGES, "--runner", "NoRunner"], "NoRunner"),
@@ -385,6 +421,22 @@ def test_arguments_that_make_no_sense_are_told_as_by_the_command_line(arguments,
     told = capsys.readouterr().err
     assert ended.value.code == 2
     assert "error: " in told and said in told
+
+
+def options_of_runners():
+    dask = "apache_beam.runners.dask.dask_runner.DaskRunner"
+    launched = ["--template_location=gs://my-bucket/job", "--of_the_launcher=1"]
+    return [
+        ["--runner", dask, "--dask_npartitions", "6"],
+        ["--runner", "PortableRunner", "--of_the_service", "1"],
+        ["--runner=DirectRunner", *TWO_WORKERS, "--experiments", "a", "--streaming"],
+        [*DATAFLOW.values(), "--num_workers=2", "--sdk_container_image", "image", *launched],
+    ]
+
+
+@pytest.mark.parametrize("options", options_of_runners())
+def test_options_of_beam_of_its_runners_and_of_those_who_start_jobs_are_taken(options):
+    assert clickmill.beam.main._pipeline(options, clickmill.beam.main.command_line())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
         --temp_location gs://my-bucket/tmp --sdk_container_image europe-docker.pkg.dev/my-project/images/clickmill
 
 Pub/Sub is read, and BigQuery written, by Beam's own connectors: a batch by load jobs, a stream by streaming inserts.
-The tables have to be there (``clickmill tables apply``). With ``--output`` tables are folders of Parquet files.
+The tables have to be there (``clickmill tables apply``). With ``--output`` tables are folders of Parquet files, which
+have no rows before.
 """
 
 from __future__ import annotations
@@ -16,19 +17,25 @@ import base64
 import dataclasses
 import datetime
 import decimal
+import difflib
+import glob
 import json
 import math
 import re
 import sys
 import typing
+import uuid
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet
 from apache_beam.io import fileio
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.gcp.bigquery import BigQueryDisposition, WriteToBigQuery
 from apache_beam.io.gcp.bigquery_tools import RetryStrategy
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from .. import _errors
 from .._chain import Chain, pinned
@@ -86,7 +93,7 @@ def command_line() -> argparse.ArgumentParser:
         help="the set that has to run, by how its digest begins",
     )
     parser.add_argument("--secrets", metavar="FILE", help="a file on the workers with lines NAME=value")
-    parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here")
+    parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here, that have none yet")
     return parser
 
 
@@ -113,22 +120,45 @@ def _run(parser: argparse.ArgumentParser, words: list[str]) -> None:
     file = named or given.pipeline_file
     if not file:
         parser.error("no pipeline is named: it comes before all options")
-    if others and not others[0].startswith("-"):
-        parser.error(f"`{others[0]}` is not an option")
     settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
-    with _pipeline(others) as pipeline:
+    with _pipeline(others, parser) as pipeline:
         try:
             build(pipeline, settings, output=given.output)
         except ValueError as error:
             raise ClickmillError(f"Beam refuses what `{file}` says", causes=[str(error)]) from error
 
 
-def _pipeline(options: list[str]) -> beam.Pipeline:
+def _pipeline(words: list[str], parser: argparse.ArgumentParser) -> beam.Pipeline:
     """An empty pipeline, on the runner that Beam's options name."""
+    options = PipelineOptions(words)
     try:
-        return beam.Pipeline(options=PipelineOptions(options))
+        pipeline = beam.Pipeline(options=options)
     except (AttributeError, ImportError, ValueError) as error:
         raise ClickmillError("Beam refuses its options", causes=[" ".join(str(error).split())]) from error
+    # Once the runner is there, whose module may have options of its own.
+    _refuse_unknown(options, words, parser, pipeline.runner)
+    return pipeline
+
+
+def _refuse_unknown(
+    options: PipelineOptions, words: list[str], parser: argparse.ArgumentParser, runner: typing.Any
+) -> None:
+    """Refuses options that neither this package nor Beam has, which Beam would pass over with a warning."""
+    of_beam: list[argparse.ArgumentParser] = []
+    options.get_all_options(add_extra_args_fn=of_beam.append)
+    _, unknown = of_beam[0].parse_known_args(words)
+    ours = [word for action in parser._actions for word in action.option_strings]
+    # A job service, or the launcher of a template, has options that are known to nobody here.
+    has_others = isinstance(runner, PortableRunner) or options.view_as(GoogleCloudOptions).template_location
+    # What follows an unknown option is its value, which may be a secret.
+    names = [word.partition("=")[0] for word in unknown if word.startswith("-")] or unknown[:1]
+    for name in names:
+        meant = difflib.get_close_matches(name, ours, 1, 0.8)
+        if meant or not has_others:
+            raise ClickmillError(
+                f"`{name}` is not an option, neither of Beam nor of this pipeline",
+                hint=f"`{meant[0]}` is one" if meant else "`--help` lists the options that are not Beam's",
+            )
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = None) -> Outputs:
@@ -172,9 +202,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
             f"`{settings.pipeline}` has a warehouse as its sink, which Beam cannot write",
             hint="`--output FOLDER` writes folders of Parquet files",
         )
+    folders = {table: f"{output.rstrip('/')}/{table}" for table in named} if output else {}
+    for folder in folders.values():
+        _refuse_written(folder)
     for table, frames in named.items():
         if output:
-            _write_parquet(frames, table, output)
+            _write_parquet(frames, table, folders[table])
         else:
             _write_bigquery(frames, table, sink, streaming=kind == "pubsub")
     return outputs
@@ -194,11 +227,29 @@ class _Find(beam.DoFn):
         yield from Chain.shared(self._settings).objects()
 
 
-def _write_parquet(frames: beam.PCollection[typing.Any], table: str, output: str) -> None:
+def _refuse_written(folder: str) -> None:
+    """Refuses a folder that has rows: those of a job that runs again would be in it twice."""
+    try:
+        (found,) = FileSystems.match([FileSystems.join(glob.escape(folder), "*.parquet")], [1])
+    except (BeamIOError, OSError, ValueError) as error:
+        # Of a place that no file system of Beam's has.
+        code = 2 if isinstance(error, ValueError) else 3
+        raise ClickmillError(
+            f"cannot look at `{folder}`, where `--output` has a table", causes=[str(error)], exit_code=code
+        ) from error
+    if found.metadata_list:
+        raise ClickmillError(
+            f"`{folder}` has rows already, of another job or of this one before: `{found.metadata_list[0].path}`",
+            hint="`--output` wants a folder of its own for each job; of a job that failed, remove what it has written",
+        )
+
+
+def _write_parquet(frames: beam.PCollection[typing.Any], table: str, folder: str) -> None:
     frames | f"Write {table}" >> fileio.WriteToFiles(
-        path=f"{output.rstrip('/')}/{table}",
+        path=folder,
         sink=lambda _: _Parquet(),
-        file_naming=fileio.default_file_naming("rows", ".parquet"),
+        # The same for work that is done twice, and another for a job that began beside this one.
+        file_naming=fileio.default_file_naming(f"rows-{uuid.uuid4().hex}", ".parquet"),
         shards=1,
     )
 
