@@ -17,6 +17,7 @@ from ._executable import executable
 _VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 #: Where pipelines are that come with clickmill, and the folder of that, beside the executable's own.
 _PIPELINES = "host/pipelines"
+_IN_PIPELINES = re.compile(r"^host/+pipelines/+")
 _SHARE = "share/clickmill"
 #: Sections that are read here, and their settings that are texts.
 _TEXTS = {
@@ -76,15 +77,19 @@ def _variables(file: str) -> dict[str, str]:
 
 
 def pipeline_file(pipeline: str) -> pathlib.Path:
-    """A pipeline file, or the one of that name that comes with clickmill."""
+    """Where a pipeline file is. As on the command line, a word alone that is no file here, or one that is only below
+    ``host/pipelines``, is the name of one that comes with clickmill; a path never is."""
     given = pathlib.Path(pipeline)
-    if given.is_file():
+    # Not by its parts, of which a path has no `./` and no `/` at its end.
+    name = _IN_PIPELINES.sub("", pipeline)
+    if "/" in name or (given.exists() and not given.is_dir()):
         return given
-    shares = [os.environ.get("CLICKMILL_SHARE"), executable().resolve().parent.parent / _SHARE]
-    for share in shares:
-        if share and (found := pathlib.Path(share) / _PIPELINES / f"{given.stem}.toml").is_file():
+    named, beside = os.environ.get("CLICKMILL_SHARE"), executable().resolve().parent
+    for share in [named] if named else [beside, beside.parent / _SHARE]:
+        found = pathlib.Path(share) / _PIPELINES / f"{os.path.splitext(name)[0]}.toml"
+        if found.is_file():
             return found
-    raise ClickmillError(f"cannot read pipeline file `{pipeline}`", causes=["No such file or directory (os error 2)"])
+    return given
 
 
 def read(settings: Settings) -> dict[str, typing.Any]:
@@ -92,8 +97,9 @@ def read(settings: Settings) -> dict[str, typing.Any]:
     file = pipeline_file(settings.pipeline)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClickmillError(f"cannot read pipeline file `{file}`", causes=[str(error)]) from error
+    except (OSError, ValueError) as error:
+        why = f"{error.strerror} (os error {error.errno})" if isinstance(error, OSError) else str(error)
+        raise ClickmillError(f"cannot read pipeline file `{file}`", causes=[why]) from error
     try:
         sections = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

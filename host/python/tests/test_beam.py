@@ -413,6 +413,8 @@ def test_a_number_of_none_is_told_when_the_transform_is_made(number):
         ([MESSAGES, "--set", "source.kind=pubsub"], "has no `source.subscription`"),
         ([MESSAGES, "--set", "source.kind=pubsub", "--set", "source.subscription=clicks"], "Beam refuses what"),
         (["nowhere.toml", "--runner", "DirectRunner"], "cannot read pipeline file `nowhere.toml`"),
+        # There is one of that name, which comes with clickmill.
+        (["/pipelines/stream_gcp.toml"], "cannot read pipeline file `/pipelines/stream_gcp.toml`"),
     ],
 )
 def test_arguments_that_make_no_sense_are_told_as_by_the_command_line(arguments, said, capsys):

@@ -21,7 +21,7 @@ import pytest
 import clickmill
 from clickmill._chain import _is_of_generation
 from clickmill._records import record_batches
-from clickmill._config import Settings, read
+from clickmill._config import Settings, pipeline_file, read
 from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, run
 
 
@@ -594,6 +594,37 @@ def test_files_that_are_no_pipeline_are_told_with_their_name(tmp_path):
         with pytest.raises(clickmill.ClickmillError) as raised:
             read(Settings(str(file)))
         assert str(raised.value).startswith(said)
+
+
+def test_only_a_word_alone_names_a_pipeline_that_comes_with_clickmill(tmp_path, monkeypatch):
+    share = tmp_path / "share"
+    (share / "host/pipelines").mkdir(parents=True)
+    (share / "host/pipelines/clicks.toml").write_text(pathlib.Path(OBJECTS).read_text())
+    monkeypatch.setenv("CLICKMILL_SHARE", str(share))
+    here = tmp_path / "here"
+    (here / "clicks").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    names = ["clicks", "clicks.toml", "clicks.yaml", "clicks.", "host/pipelines/clicks.toml", "host//pipelines/clicks"]
+    paths = ["./clicks.toml", "./clicks", "/pipelines/clicks.toml", "sub/clicks", "../clicks.toml", "clicks/"]
+    paths += [str(here / "clicks"), str(here / "host/pipelines/clicks.toml"), "sub/host/pipelines/clicks.toml"]
+    others = ["click.toml", ".toml", "nowhere", "host/pipelines"]
+    for name in [*names, *paths, *others]:
+        command = [clickmill.executable(), "validate", name]
+        told = subprocess.run(command, capture_output=True, text=True)
+        assert (f"cannot read pipeline file `{name}`" in told.stderr) == (name not in names), told.stderr
+        if name in names:
+            assert pipeline_file(name) == share / "host/pipelines/clicks.toml"
+            continue
+        with pytest.raises(clickmill.ClickmillError) as raised:
+            read(Settings(name))
+        error, cause = str(raised.value).splitlines()
+        # Without what a path need not have.
+        assert error == f"cannot read pipeline file `{pathlib.Path(name)}`"
+        assert cause in told.stderr and raised.value.exit_code == told.returncode == 2
+    # What is here comes first, as it is named.
+    (here / "clicks.toml").write_text("name = 'mine'")
+    assert pipeline_file("clicks.toml") == pathlib.Path("clicks.toml")
+    assert read(Settings("./clicks.toml"))["name"] == "mine"
 
 
 @pytest.mark.parametrize("pipeline", ["", ".", "/", "a\0b"])
