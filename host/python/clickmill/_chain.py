@@ -19,7 +19,7 @@ from . import _wire
 from ._config import Settings
 from ._errors import ClickmillError, ProcessDied, RunFailed
 from ._process import Answered, Process, abandon
-from ._records import Records, cut_short, micros, now, record_batches, table_of
+from ._records import Records, cut_short, is_null, micros, now, record_batches, table_of
 from ._wire import Frame, Kind
 
 #: How the name of an object ends that says which one: of a file its time and size.
@@ -153,7 +153,7 @@ class Chain:
         records: Records,
         *,
         source: str = "python",
-        ingest_time: datetime.datetime | None = None,
+        ingest_time: datetime.datetime | int | None = None,
     ) -> Answer:
         """Runs records through the chain.
 
@@ -190,7 +190,7 @@ class Chain:
         Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
         which the last one has the counts.
         """
-        time = now() if ingest_time is None else ingest_time
+        time = now() if is_null(ingest_time) else ingest_time
         name = "object" if _is_of_generation(_text(uri)) else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
         with self._alone:

@@ -6,6 +6,7 @@ import collections.abc
 import contextlib
 import datetime
 import math
+import numbers
 import sys
 import typing
 
@@ -48,14 +49,27 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
-def aware(time: datetime.datetime) -> datetime.datetime:
-    """A time with its zone: without one it is UTC's, wherever this runs."""
-    return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+def micros(time: typing.Any, name: str = "ingest_time") -> int:
+    """Microseconds since 1970, without loss, of a column's value. A time without a zone is UTC's, wherever this
+    runs."""
+    if isinstance(time, datetime.datetime):
+        aware = time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+        return pa.scalar(aware, _TIME).value
+    if isinstance(time, numbers.Integral) and not _is_no_time(type(time)):
+        return int(time)
+    raise _unfit(name, f"`{time}` is of the type `{type(time).__name__}`")
 
 
-def micros(time: datetime.datetime | int) -> int:
-    """Microseconds since 1970, without loss."""
-    return time if isinstance(time, int) else pa.scalar(aware(time), _TIME).value
+def given_source(source: typing.Any) -> str:
+    """The origin of records that name none, which has to be one."""
+    if is_null(source) or not isinstance(source, str):
+        raise _unfit("source", f"`{source}`, given for those that have none, is of the type `{type(source).__name__}`")
+    return source
+
+
+def _is_no_time(kind: type) -> bool:
+    """Whether values are numbers that are no whole microseconds. `time.time()` has seconds, and Arrow cuts them off."""
+    return issubclass(kind, bool) or (issubclass(kind, numbers.Number) and not issubclass(kind, numbers.Integral))
 
 
 def is_null(value: typing.Any) -> bool:
@@ -96,7 +110,7 @@ def record_batches(
     records: Records,
     *,
     source: str = "python",
-    ingest_time: datetime.datetime | None = None,
+    ingest_time: datetime.datetime | int | None = None,
     ids: pa.Array | None = None,
 ) -> list[pa.RecordBatch]:
     """Records as ``clickmill exec`` takes them, with what is missing filled in: one batch, or several where one
@@ -116,6 +130,8 @@ def record_batches(
     time = now() if is_null(ingest_time) else ingest_time
 
     def fill(name: str, value: typing.Any) -> None:
+        if name == "source" and (name not in given or given[name].null_count):
+            given_source(source)
         if name not in given:
             is_column = isinstance(value, (pa.Array, pa.ChunkedArray))
             given[name] = value if is_column else pa.repeat(value, number)
@@ -189,6 +205,8 @@ def _plain(name: str, column: typing.Any) -> typing.Any:
         return _fit(name, _attributes, column)
     if name not in _TIMES:
         return _fit(name, _cast, column, kind)
+    if pa.types.is_dictionary(column.type) or pa.types.is_run_end_encoded(column.type):
+        column = _fit(name, _cast, column, column.type.value_type)
     if not pa.types.is_timestamp(column.type):
         # Arrow would take numbers and texts for times.
         raise _unfit(name, f"they are {column.type}")
@@ -200,9 +218,7 @@ def _cast(column: typing.Any, kind: pa.DataType) -> typing.Any:
     try:
         return column.cast(kind)
     except pa.ArrowNotImplementedError:
-        # Early pyarrow casts no views.
-        if column.type not in (pa.string_view(), pa.binary_view()):
-            raise
+        # Of views, and of dictionaries of them, value by value. What is of another type is refused there.
         return pa.array(column.to_pylist(), kind)
 
 
@@ -253,6 +269,12 @@ def _known(names: typing.Iterable[str]) -> None:
 def _column(values: list[typing.Any], field: pa.Field) -> pa.Array:
     if field.name == "payload":
         values = [_fit(field.name, value.encode) if isinstance(value, str) else value for value in values]
+    if field.name in _TIMES and any(map(_is_no_time, {type(value) for value in values})):
+        # What pandas has for nothing may be a float.
+        values = [None if is_null(value) else value for value in values]
+        for value in values:
+            if _is_no_time(type(value)):
+                raise _unfit(field.name, f"`{value}` is of the type `{type(value).__name__}`")
     if field.name == "attributes":
         values = [list(value.items()) if isinstance(value, _MAPPINGS) else value for value in values]
     # What pandas has for no value is null: NaN, NaT and NA.
@@ -268,6 +290,9 @@ def _fit(name: str, make: typing.Callable[..., typing.Any], *of: typing.Any) -> 
 
 
 def _unfit(name: str, why: str) -> ClickmillError:
+    wanted = "wanted datetimes, Arrow's timestamps, or in dicts whole microseconds since 1970"
     return ClickmillError(
-        f"records have values in column `{name}` that are not {RECORDS.field(name).type}", causes=[why]
+        f"records have values in column `{name}` that are not {RECORDS.field(name).type}",
+        causes=[why],
+        hint=wanted if name in _TIMES else None,
     )

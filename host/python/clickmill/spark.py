@@ -31,7 +31,7 @@ import pyarrow as pa
 from ._chain import Chain
 from ._config import Settings
 from ._errors import ClickmillError
-from ._records import RECORDS, aware, now
+from ._records import RECORDS, given_source, is_null, micros, now
 
 __all__ = ["Outputs", "transform"]
 
@@ -65,7 +65,7 @@ def transform(
     watch: bool = False,
     secrets: str | None = None,
     source: str = "spark",
-    ingest_time: datetime.datetime | None = None,
+    ingest_time: datetime.datetime | int | None = None,
 ) -> Outputs:
     """Runs a pipeline file's chain over a DataFrame.
 
@@ -89,6 +89,7 @@ def transform(
     missing = [name for name in ("payload", "message_id") if name not in records.columns]
     if missing:
         raise ClickmillError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
+    source, time = given_source(source), micros(now() if is_null(ingest_time) else ingest_time)
     settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
     with Chain(settings) as chain:
         hello = chain.hello
@@ -103,7 +104,7 @@ def transform(
 
     fields = [StructField(name, from_arrow_schema(schema)) for name, schema in schemas.items()]
     answer = StructType([StructField(_TABLE, StringType(), False), *fields])
-    run = functools.partial(_run, settings, schemas, source, aware(now() if ingest_time is None else ingest_time))
+    run = functools.partial(_run, settings, schemas, source, time)
     answers = records.mapInArrow(run, answer)
 
     def of(name: str) -> DataFrame:
@@ -120,7 +121,7 @@ def _run(
     settings: Settings,
     schemas: dict[str, pa.Schema],
     source: str,
-    ingest_time: datetime.datetime,
+    ingest_time: int,
     batches: typing.Iterator[pa.RecordBatch],
 ) -> typing.Iterator[pa.RecordBatch]:
     """What a task does: each row of its answer is a struct in the column of its table."""

@@ -209,6 +209,17 @@ def test_a_time_of_zero_is_1970(tmp_path, zero):
     assert now > 0
 
 
+@pytest.mark.parametrize("time", [1790000000.5, "1790000000", True])
+def test_a_time_that_is_no_whole_microseconds_is_refused_in_words(time):
+    for name in ("ingest_time", "publish_time"):
+        with pytest.raises(clickmill.ClickmillError, match=f"`{name}` that are not timestamp"):
+            clickmill.beam._record({"payload": b"no", name: time}, "given")
+    with pytest.raises(clickmill.ClickmillError, match="`ingest_time`"):
+        list(clickmill.beam._StampObject().process(("a.csv", time)))
+    with pytest.raises(clickmill.ClickmillError, match="`source`"):
+        clickmill.beam.Transform(MESSAGES, source=None)
+
+
 def test_what_is_not_a_number_is_nothing(tmp_path):
     names = ("payload", "source", "message_id", "publish_time", "ingest_time", "ordering_key", "attributes")
     run([dict.fromkeys(names, float("nan"))], tmp_path, IN_MEMORY, pipeline=MESSAGES, source="given")

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import decimal
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 import time
 import types
 
+import numpy
 import pandas
 import polars
 import pyarrow as pa
@@ -268,6 +270,43 @@ def test_attributes_that_are_no_texts_are_told(attributes):
         record_batches(pa.table({"payload": [b"no"], "attributes": attributes}))
 
 
+WORDS = {"categorical": polars.Categorical, "enum": polars.Enum(["a", "b"]), "text": polars.String}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_words_of_polars_are_text_wherever_they_are(word, chunks):
+    word = WORDS[word]
+    names = ("payload", "source", "message_id", "ordering_key")
+    columns = {name: polars.Series(["a", None, "b"], dtype=word) for name in names}
+    pairs = polars.List(polars.Struct({"key": word, "value": word}))
+    columns["attributes"] = polars.Series([[PAIR], None, []], dtype=pairs)
+    frame = polars.concat([polars.DataFrame(columns)] * chunks, rechunk=False)
+    first, second, third = taken(frame, ingest_time=TIME)[:3]
+    assert [first[name] for name in names] == [b"a", "a", "a", "a"]
+    assert [second[name] for name in names] == [b"", "python", "1", None]
+    assert [third[name] for name in names] == [b"b", "b", "b", "b"]
+    # Lists of pairs, and a struct of texts by their names.
+    assert first["attributes"] in ([PAIR], [("a", "b")]) and second["attributes"] is None
+    pair = polars.Struct({"key": word, "value": word})
+    for value, kind, wanted in (
+        ([PAIR], polars.Array(pair, 1), [("a", "b")]),
+        ({"key": "a", "value": "b"}, pair, [("key", "a"), ("value", "b")]),
+    ):
+        table = polars.DataFrame({"payload": ["no"], "attributes": polars.Series([value], dtype=kind)})
+        assert taken(table)[0]["attributes"] == wanted
+    # What is said of a column alone holds for it, too.
+    assert [row["payload"] for row in taken(columns["payload"])] == [b"a", b"", b"b"]
+
+
+@pytest.mark.parametrize(
+    "column", [pa.array([17]).dictionary_encode(), pa.array([[b"a"]], pa.list_(pa.binary_view())), pa.array([True])]
+)
+def test_values_that_are_no_text_are_told_in_any_form(column):
+    with pytest.raises(clickmill.ClickmillError, match="`payload`"):
+        record_batches(pa.table({"payload": column}))
+
+
 NOTHING = {"None": None, "NaN": float("nan"), "NaT": pandas.NaT, "NA": pandas.NA}
 TIMES = ("publish_time", "ingest_time")
 
@@ -308,6 +347,39 @@ def test_times_of_any_unit_are_taken_and_what_are_no_times_told():
         table = pa.table({"payload": [b"no"] * len(wrong), "publish_time": wrong})
         with pytest.raises(clickmill.ClickmillError, match="`publish_time`"):
             record_batches(table)
+
+
+def test_times_may_be_in_dictionaries():
+    for times in (pandas.Categorical([TIME]), pa.array([TIME], pa.timestamp("us", "UTC")).dictionary_encode()):
+        frame = {"payload": ["no"], "publish_time": times}
+        table = pandas.DataFrame(frame) if isinstance(times, pandas.Categorical) else pa.table(frame)
+        assert taken(table)[0]["publish_time"] == TIME
+
+
+@pytest.mark.parametrize("time", [1790000000.5, 0.0, numpy.float32(1), decimal.Decimal(1), True, "2026", TIME.date()])
+def test_a_time_that_is_no_whole_microseconds_is_refused_in_words(time):
+    frame = pandas.DataFrame({"payload": ["no"] * 2, "publish_time": pandas.Series([TIME, time], dtype=object)})
+    ways = [
+        lambda: record_batches([{"payload": b"no", "ingest_time": TIME}, {"payload": b"no", "ingest_time": time}]),
+        lambda: record_batches([b"no"], ingest_time=time),
+        lambda: record_batches(frame),
+        lambda: list(clickmill.chain(MESSAGES).object("a.csv", ingest_time=time)),
+    ]
+    for way in ways:
+        with pytest.raises(clickmill.ClickmillError, match="_time` that are not timestamp") as raised:
+            way()
+        assert "datetimes, Arrow's timestamps, or in dicts whole microseconds" in raised.value.hint
+        assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("source", [None, float("nan"), 3])
+def test_a_source_that_is_none_is_refused_where_one_is_wanted(source):
+    for records in ([b"no"], [{"payload": b"no", "source": "s"}, b"no"], pa.table({"payload": [b"no"]})):
+        with pytest.raises(clickmill.ClickmillError, match="`source`") as raised:
+            record_batches(records, source=source)
+        assert raised.value.exit_code == 2
+    if source is None:
+        assert taken([{"payload": b"no", "source": "s"}], source=source)[0]["source"] == "s"
 
 
 def test_a_time_of_zero_is_1970():

@@ -83,6 +83,10 @@ def test_records_without_ids_are_refused():
         records = spark.createDataFrame([("{}",)], "payload string")
         with pytest.raises(clickmill.ClickmillError, match="`message_id`"):
             clickmill.spark.transform(records, MESSAGES)
+        named = spark.createDataFrame([("{}", "1")], "payload string, message_id string")
+        for wrong in ({"ingest_time": 1790000000.5}, {"source": None}):
+            with pytest.raises(clickmill.ClickmillError, match=f"`{next(iter(wrong))}`"):
+                clickmill.spark.transform(named, MESSAGES, **wrong)
     finally:
         spark.stop()
 

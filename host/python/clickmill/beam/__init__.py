@@ -14,7 +14,6 @@ workers, or in the file that ``secrets`` names there: neither the graph nor the 
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import typing
 import uuid
@@ -34,7 +33,7 @@ from apache_beam.transforms.util import GroupIntoBatches
 from .._chain import Answer, Chain, pinned
 from .._config import Settings, tables_of
 from .._errors import ClickmillError
-from .._records import is_null, micros, now, record_batches, table_of
+from .._records import given_source, is_null, micros, now, record_batches, table_of
 
 __all__ = ["Outputs", "Transform"]
 
@@ -112,7 +111,7 @@ class Transform(beam.PTransform[typing.Any, typing.Any]):
         self._settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
         self._objects = objects
         self._arrow = arrow
-        self._source = source
+        self._source = given_source(source)
         self._max_rows = max_rows
         self._max_wait_secs = max_wait_secs
         self._shards = shards
@@ -260,18 +259,16 @@ def _record(element: typing.Any, source: str) -> _Record:
     ingested = _micros(record["ingest_time"] if "ingest_time" in record else now())
     published = record.get("publish_time")
     record["ingest_time"] = ingested
-    record["publish_time"] = ingested if published is None else _micros(published)
+    record["publish_time"] = ingested if published is None else _micros(published, "publish_time")
     return record
 
 
-def _micros(time: typing.Any) -> int:
-    if isinstance(time, datetime.datetime):
-        return micros(time)
+def _micros(time: typing.Any, name: str = "ingest_time") -> int:
     if hasattr(time, "ToMicroseconds"):
         # Of protocol buffers.
         return time.ToMicroseconds()
     # Beam's own, or what was made here.
-    return time.micros if hasattr(time, "micros") else int(time)
+    return time.micros if hasattr(time, "micros") else micros(time, name)
 
 
 def _call(record: _Record) -> tuple[str, int]:
