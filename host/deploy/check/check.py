@@ -105,8 +105,6 @@ def check_chart(folder, write):
     for values in (
         {"autoscaling": {"kind": "both"}},
         {"autoscaling": {"kind": "hpa", "keda": True}},
-        {"settings": ["dead_letter.spool=/spool"]},
-        {"settings": ["source.max_drain_secs=600"]},
         {"replicas": "two"},
     ):
         try:
@@ -114,6 +112,40 @@ def check_chart(folder, write):
             wanted(f"the chart takes {values}", False)
         except helm.HelmValuesError:
             pass
+    spool, drain, probes = "a disk that goes away", "`drainSeconds` says", "the probes ask"
+    for values, told in (
+        ({"settings": ["dead_letter.spool=/spool"]}, spool),
+        # As the executable reads keys: without blanks around them.
+        ({"settings": ["source.streams=8", " dead_letter.spool=/spool"]}, spool),
+        ({"settings": ["\tdead_letter.spool\u00a0 = /spool"]}, spool),
+        ({"settings": ['dead_letter={ table = "a.dead" }']}, "set its other keys one by one"),
+        ({"settings": ["source.max_drain_secs=600"]}, drain),
+        ({"settings": ["source.max_drain_secs =600"]}, drain),
+        ({"settings": [' source = { kind = "pubsub" }']}, drain),
+        # Another kind drops the keys of the one before.
+        ({"settings": ["source.kind=generator"]}, drain),
+        ({"settings": ["admin.listen=off"]}, probes),
+        ({"settings": ["admin.listen = 0.0.0.0:8080"]}, probes),
+        ({"settings": ["admin={}"]}, probes),
+        ({"settings": ["swap.fleet=/fleets"], "fleet": "gs://lake/fleets/"}, "`fleet` says it"),
+        ({"settings": ["swap={}"], "fleet": "gs://lake/fleets/"}, "`fleet` says it"),
+        ({"autoscaling": {"kind": "hpa", "minReplicas": 30, "maxReplicas": 5}}, "minReplicas is 30, and maxReplicas 5"),
+        ({"autoscaling": {"kind": "keda", "minReplicas": 21}}, "minReplicas is 21, and maxReplicas 20"),
+        ({"autoscaling": {"maxReplicas": 1}}, "minReplicas is 2, and maxReplicas 1"),
+    ):
+        try:
+            render(chart, "hpa", **values)
+            wanted(f"the chart takes {values}", False)
+        except helm.HelmError as error:
+            wanted(f"the chart refuses {values} with {error}", told in str(error))
+    for values in (
+        {"settings": ["dead_letter.table=a.dead", "dead_letter.spool_max_wait_secs=9", "source.streams=8", "admin.hosts=[]"]},
+        {"settings": ["swap.fleet=gs://lake/fleets/"]},
+        {"settings": ["plugin.mask.config.source=dead_letter.spool=/spool"]},
+        {"autoscaling": {"kind": "hpa", "minReplicas": 5, "maxReplicas": 5}},
+        {"autoscaling": {"kind": "none", "maxReplicas": 1}},
+    ):
+        render(chart, "hpa", **values)
 
 
 def check_pod(deployment):
