@@ -72,8 +72,8 @@ class Chain:
     """A pipeline file's chain, in a process of its own.
 
     It starts with the first records, and again where it has died, be it at its start. A record on which two processes
-    have died becomes a letter of the code ``host_crash``. Threads may share a chain: they wait for each other. Where Python is forked,
-    the chain there starts a process of its own.
+    have died becomes a letter of the code ``host_crash``. Threads may share a chain: they wait for each other. Where
+    Python is forked, the chain there starts a process of its own.
     """
 
     _shared: typing.ClassVar[dict[Settings, Chain]] = {}

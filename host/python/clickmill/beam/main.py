@@ -93,7 +93,9 @@ def command_line() -> argparse.ArgumentParser:
         help="the set that has to run, by how its digest begins",
     )
     parser.add_argument("--secrets", metavar="FILE", help="a file on the workers with lines NAME=value")
-    parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here, that have none yet")
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="tables become folders of Parquet files in here, that have none yet"
+    )
     return parser
 
 
