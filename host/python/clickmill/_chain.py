@@ -30,7 +30,7 @@ _CLOUD_GENERATION = re.compile(r"@\d{16,}$")
 _MAX_DEATHS = 64
 #: So many an element is tried before it is given in halves.
 _TRIES = 2
-#: So many processes may die before they have said hello, one after the other.
+#: So many processes may die, one after the other, before they have read an element.
 _STARTS = 4
 
 
@@ -214,32 +214,31 @@ class Chain:
         return self._process
 
     def _started(self) -> Process:
-        """A process that has said hello. Those that have died before are no record's fault."""
+        """A process that has said hello."""
         for left in reversed(range(_STARTS)):
             try:
                 return Process(self._settings)
             except ProcessDied as error:
                 if not left:
-                    # Not as one that has died on a record, which would be given in halves.
-                    raise RunFailed(
-                        f"`clickmill exec` does not start, tried {_STARTS} times",
-                        causes=[error.error, *error.causes],
-                        hint=error.hint,
-                    ) from error
+                    raise _no_records_fault(error) from error
         raise AssertionError("the last start has raised")
 
     def _ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
         """Asks until two processes have died on what they were given, and raises what the second says."""
-        left = _TRIES
+        left, starts = _TRIES, _STARTS
         while True:
             process = self._running()
             try:
                 answered = process.ask(kind, body)
-            except ProcessDied:
+            except ProcessDied as error:
+                if process.has_read:
+                    left -= 1
+                else:
+                    starts -= 1
                 self.close()
                 self._deaths += 1
-                # One that has died before, with nothing to do, says nothing about the element.
-                left -= process.was_given
+                if not starts:
+                    raise _no_records_fault(error) from error
                 if not left or self._deaths > _MAX_DEATHS:
                     raise
             except ClickmillError:
@@ -303,6 +302,12 @@ class Chain:
 
 
 os.register_at_fork(after_in_child=Chain._forked)
+
+
+def _no_records_fault(error: ProcessDied) -> RunFailed:
+    """Not the death of a process on a record, which would be given in halves."""
+    told = f"`clickmill exec` dies before it has read a record, tried {_STARTS} times"
+    return RunFailed(told, causes=[error.error, *error.causes], hint=error.hint)
 
 
 def _table(process: Process, frame: Frame) -> tuple[str | None, pa.Table]:

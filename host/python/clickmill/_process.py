@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
+import fcntl
 import logging
 import signal
 import subprocess
 import tempfile
+import termios
 import threading
 import typing
 import weakref
@@ -71,8 +73,7 @@ class Process:
         self._listener = threading.Thread(target=_listen, args=(self._talk, self._said), daemon=True)
         self._listener.start()
         self._ending = False
-        #: Whether it has taken the whole of the last element: it may have died before.
-        self.was_given = False
+        self._has_written = False
         _running.add(self)
         #: Of each plugin set its rows of the table ``plugin_sets``.
         self.plugin_sets: dict[str, pa.Table] = {}
@@ -106,6 +107,12 @@ class Process:
         """Whether it takes nothing more. One that says an error is about to end."""
         return self._ending or self._child.poll() is not None
 
+    @property
+    def has_read(self) -> bool:
+        """Whether it has read the whole of the last element. Where it died before, that says nothing about it."""
+        unread = fcntl.ioctl(self._input, termios.FIONREAD, bytes(4))
+        return self._has_written and unread == bytes(4)
+
     def ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
         """Gives an element, and reads all of its answer.
 
@@ -115,7 +122,7 @@ class Process:
         limit = self.hello["limits"]["max_frame_bytes"]
         if len(body) > limit:
             raise ClickmillError(f"a batch has {len(body)} bytes, limit {limit}", hint="give smaller batches")
-        self.was_given = self._write(kind, body)
+        self._has_written = self._write(kind, body)
         spool = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
         while True:
             frame = self._next()

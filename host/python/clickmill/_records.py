@@ -63,12 +63,12 @@ def micros(time: typing.Any, name: str = "ingest_time") -> int:
 def given_source(source: typing.Any) -> str:
     """The origin of records that name none, which has to be one."""
     if is_null(source) or not isinstance(source, str):
-        raise _unfit("source", f"`{source}`, given for those that have none, is of the type `{type(source).__name__}`")
+        raise _unfit("source", f"`{source}`, given for those without one, is of the type `{type(source).__name__}`")
     return source
 
 
 def _is_no_time(kind: type) -> bool:
-    """Whether values are numbers that are no whole microseconds. `time.time()` has seconds, and Arrow cuts them off."""
+    """Whether values are numbers that are no whole microseconds: of the seconds of `time.time()` Arrow makes 1970."""
     return issubclass(kind, bool) or (issubclass(kind, numbers.Number) and not issubclass(kind, numbers.Integral))
 
 

@@ -7,6 +7,8 @@ FRAGILE=poison           on each batch with a record in which `kill me` stands
 FRAGILE=bug              likewise, and says before that it ends by a bug
 FRAGILE=broken           at each start, before it says hello
 FRAGILE=start:FILE       likewise, at every other start, which FILE counts
+FRAGILE=deaf             once it has said hello, before it reads anything
+FRAGILE=deaf:FILE        likewise, the first three, which FILE counts
 FRAGILE=idle:FILE        as start, and while it has nothing to do, after its first answer
 FRAGILE=lie:frame        does not kill it: among its answers is what is not a frame,
 FRAGILE=lie:table           rows of a table that there is not,
@@ -30,6 +32,7 @@ HEADER = struct.Struct("<IBBH")
 BATCH = 2
 ROWS = 16
 LETTERS = 17
+PLUGIN_SET = 18
 COUNTS = 19
 ERROR = 22
 #: The letters that it announces, which are none.
@@ -76,10 +79,10 @@ def lie(answers, how):
         sys.stdout.buffer.flush()
 
 
-def until_counts(answers, then):
-    """Passes the first answer on."""
+def until(last, answers, then):
+    """Passes on what is said up to a frame of that kind."""
     kind = None
-    while kind != COUNTS and (header := answers.read(HEADER.size)):
+    while kind != last and (header := answers.read(HEADER.size)):
         length, kind, _, _ = HEADER.unpack(header)
         sys.stdout.buffer.write(header + answers.read(length))
         sys.stdout.buffer.flush()
@@ -97,7 +100,8 @@ def main():
     if kind == "broken" or kind in ("start", "idle") and starts_so_far(mark) % 2:
         print("no more of it", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
-    answers = subprocess.PIPE if kind in ("lie", "idle") else None
+    is_deaf = kind == "deaf" and (not mark or starts_so_far(mark) <= 3)
+    answers = subprocess.PIPE if kind in ("lie", "idle") or is_deaf else None
     real = subprocess.Popen([os.environ["CLICKMILL_REAL"], *sys.argv[1:]], stdin=subprocess.PIPE, stdout=answers)
     if kind == "lie":
         threading.Thread(target=lie, args=(real.stdout, mark), daemon=True).start()
@@ -107,7 +111,11 @@ def main():
         os.kill(os.getpid(), signal.SIGKILL)
 
     if kind == "idle":
-        threading.Thread(target=until_counts, args=(real.stdout, die), daemon=True).start()
+        threading.Thread(target=until, args=(COUNTS, real.stdout, die), daemon=True).start()
+    if is_deaf:
+        until(PLUGIN_SET, real.stdout, lambda: time.sleep(0.2))
+        # What was written until then is in the pipe.
+        die()
 
     while header := sys.stdin.buffer.read(HEADER.size):
         length, frame, _, _ = HEADER.unpack(header)

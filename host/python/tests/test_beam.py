@@ -416,6 +416,7 @@ def test_a_number_of_none_is_told_when_the_transform_is_made(number):
         ([MESSAGES, "--runner", "DirectRunner", "-x", "2"], "`-x` is not an option"),
         ([MESSAGES, "--runner", "DirectRunner", "stray"], "`stray` is not an option"),
         # A job service may have options that nobody here knows, but not these.
+        ([MESSAGES, "--runner", "PortableRunner", "stray"], "`stray` is not an option"),
         ([MESSAGES, "--runner", "PortableRunner", "--secret", "file"], "`--secret` is not an option"),
         # As `clickmill exec` has it.
         ([MESSAGES, "--plugin-set", "latest"], "`latest` is not a digest"),

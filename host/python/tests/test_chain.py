@@ -528,12 +528,22 @@ def test_a_record_is_no_letter_for_what_died_before_it_was_given(live, tmp_path,
         assert chain([good] * 2000).rows.num_rows == 2000
 
 
-def test_an_executable_that_always_dies_at_its_start_ends_soon_with_its_own_words(fragile):
-    fragile("broken")
+def test_a_record_that_is_in_the_pipe_was_not_given(live, tmp_path, fragile):
+    good = messages_of(live.rows, "payload", "ingested_at")[0]
+    fragile(f"deaf:{tmp_path / 'starts'}")
+    with live.chain() as chain:
+        answer = chain([good])
+    assert (answer.rows.num_rows, answer.letters.num_rows) == (1, 0)
+    assert (tmp_path / "starts").stat().st_size == 4
+
+
+@pytest.mark.parametrize(("how", "said"), [("broken", "no more of it"), ("deaf", "SIGKILL")])
+def test_an_executable_that_always_dies_at_its_start_ends_soon_with_its_own_words(fragile, how, said):
+    fragile(how)
     with pytest.raises(clickmill.RunFailed) as raised:
         clickmill.chain(MESSAGES)([b"{}", b"{}"])
     assert not isinstance(raised.value, clickmill.ProcessDied)
-    for part in ("does not start, tried 4 times", "SIGKILL", "no more of it"):
+    for part in ("dies before it has read a record, tried 4 times", "SIGKILL", said):
         assert part in str(raised.value), raised.value
 
 
@@ -676,7 +686,8 @@ def test_only_a_word_alone_names_a_pipeline_that_comes_with_clickmill(tmp_path, 
     here = tmp_path / "here"
     (here / "clicks").mkdir(parents=True)
     monkeypatch.chdir(here)
-    names = ["clicks", "clicks.toml", "clicks.yaml", "clicks.", "host/pipelines/clicks.toml", "host//pipelines/clicks"]
+    names = ["clicks", "clicks.toml", "clicks.yaml", "clicks."]
+    names += ["host/pipelines/clicks.toml", "host//pipelines/clicks"]
     paths = ["./clicks.toml", "./clicks", "/pipelines/clicks.toml", "sub/clicks", "../clicks.toml", "clicks/"]
     paths += [str(here / "clicks"), str(here / "host/pipelines/clicks.toml"), "sub/host/pipelines/clicks.toml"]
     others = ["click.toml", ".toml", "nowhere", "host/pipelines"]

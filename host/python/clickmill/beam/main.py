@@ -153,10 +153,10 @@ def _refuse_unknown(
     # A job service, or the launcher of a template, has options that are known to nobody here.
     has_others = isinstance(runner, PortableRunner) or options.view_as(GoogleCloudOptions).template_location
     # What follows an unknown option is its value, which may be a secret.
-    names = [word.partition("=")[0] for word in unknown if word.startswith("-")] or unknown[:1]
-    for name in names:
+    names = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+    for name in names or unknown[:1]:
         meant = difflib.get_close_matches(name, ours, 1, 0.8)
-        if meant or not has_others:
+        if meant or not (names and has_others):
             raise ClickmillError(
                 f"`{name}` is not an option, neither of Beam nor of this pipeline",
                 hint=f"`{meant[0]}` is one" if meant else "`--help` lists the options that are not Beam's",
@@ -242,7 +242,7 @@ def _refuse_written(folder: str) -> None:
     if found.metadata_list:
         raise ClickmillError(
             f"`{folder}` has rows already, of another job or of this one before: `{found.metadata_list[0].path}`",
-            hint="`--output` wants a folder of its own for each job; of a job that failed, remove what it has written",
+            hint="each job wants an `--output` of its own; of a job that failed, remove what it has written",
         )
 
 
