@@ -305,8 +305,10 @@ class Functions(unittest.TestCase):
 
 /// Unit tests of values that are read and set.
 const VALUES: &str = r#"
+import json
 import sys
 import unittest
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -397,6 +399,19 @@ class Values(unittest.TestCase):
         self.assertRegex(silent.message, r"^Silent, whose text can't be told \(test_values\.py, line \d+\)$")
         # The host cuts it at its end.
         self.assertRegex(long.message, r"^\(test_values\.py, line \d+\) ValueError: x{2000}$")
+
+    def test_what_a_library_raises_is_told_with_the_line_that_called_it(self):
+        ways = [
+            lambda: json.loads("{"),
+            lambda: datetime.strptime("31.02.2026", "%d.%m.%Y"),
+            lambda: sorted("ab", key=lambda _: json.loads("{")),
+            lambda: exec("json.loads('{')"),
+        ]
+        own = plugin(reads={"at": DataType.INT64}, writes={})(lambda row: ways[row["at"]]())
+        refusals = testing.run(own, [{"at": at} for at in range(len(ways))]).rejections
+        for at, way in enumerate(ways):
+            line = f"(test_values.py, line {way.__code__.co_firstlineno})"
+            self.assertTrue(refusals[at].message.endswith(line), refusals[at].message)
 
     def test_a_record_may_be_written_with_fewer_fields(self):
         def over(row):

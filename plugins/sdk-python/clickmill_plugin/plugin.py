@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from . import lookup
 from .batch import Batch
 from .columns import readers, roots
 from .config import NoConfig, Problems
+from .errors import home, told
 from .host import DataType, Err, types
 from .row import Refusal, Row, rejection
 from .sandbox import alone, bereft
@@ -48,6 +49,8 @@ class Plugin:
     over_columns: bool
     config: type
     schema: str
+    # The folder of the author's modules.
+    home: str
 
     def __call__(self, *arguments: Any) -> None:
         """The function itself."""
@@ -97,7 +100,8 @@ def plugin(
         tables = lookups if callable(lookups) else names(lookups)
         schema = configuration.schema(config)
         own = (reads, writes, tables, wanted, multiplies, _over_columns)
-        return Plugin(function, *own, config, schema)
+        # It is the author's module that calls this.
+        return Plugin(function, *own, config, schema, home(sys._getframe(1)))
 
     return make
 
@@ -158,31 +162,6 @@ def names(lookups: Iterable[str]) -> list[str]:
 
 
 _EXAMPLE = '`{"country": DataType.TEXT}`'
-_OWN = os.path.dirname(__file__)
-
-
-# What has more letters stands behind its line, since the host cuts a long message at its end.
-_LONG = 200
-
-
-def told(error: BaseException) -> str:
-    """An exception, with the line of the plugin that it left from."""
-    text = type(error).__name__
-    try:
-        # The text of a KeyError has quotation marks of its own.
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        text = f"{text}: {message}".removesuffix(": ")
-    except BaseException:
-        # Its own `__str__` fails.
-        text = f"{text}, whose text can't be told"
-    line = ""
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if os.path.dirname(file) != _OWN and not file.startswith("<"):
-            line = f"({os.path.basename(file)}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return " ".join(filter(None, (line, text) if len(text) > _LONG else (text, line)))
 
 
 def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch) -> types.Output:
@@ -206,7 +185,7 @@ def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch)
             refusal = error
         except BaseException as error:
             # An exit too: it would end the call.
-            refusal = Refusal("exception", told(error))
+            refusal = Refusal("exception", told(error, plugin.home))
         if refusal is not None:
             became = row._end(refusal)
         for values, dropped, refusal in became:
@@ -257,7 +236,7 @@ def world(module: Any, name: str, version: str, description: str) -> type:
             except Problems as error:
                 raise Err([well_formed(problem) for problem in error.problems])
             except BaseException as error:
-                raise Err([well_formed(told(error))])
+                raise Err([well_formed(told(error, own.home))])
             return types.Configured(needs, b"")
 
         def process(self, config, prepared, input):
@@ -272,6 +251,6 @@ def world(module: Any, name: str, version: str, description: str) -> type:
             except Problems as error:
                 raise Err(types.Fault(well_formed("; ".join(error.problems))))
             except BaseException as error:
-                raise Err(types.Fault(well_formed(told(error))))
+                raise Err(types.Fault(well_formed(told(error, own.home))))
 
     return WitWorld
