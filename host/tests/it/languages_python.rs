@@ -471,23 +471,32 @@ fn values_are_exact_or_refused_by_name() {
 const BEREFT: Language = Language {
     hostile: r#"
 import datetime
+import email.utils
+import logging
 import os
 import random
 import time
 import uuid
+import warnings
+import zoneinfo
 from datetime import date
 from time import time as now
 
 from clickmill_plugin import DataType, Row, plugin
 
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
 def asked():
     return {
         "clock": [
             now, time.monotonic_ns, time.localtime, time.ctime, lambda: time.strftime("%Y"), date.today,
+            lambda: time.sleep(0),
             datetime.datetime.now, datetime.datetime.utcnow, datetime.datetime.today,
             lambda: datetime.datetime.now(datetime.timezone.utc),
         ],
-        "randomness": [uuid.uuid4, lambda: os.urandom(4), random.seed, random.Random, random.SystemRandom().random],
+        "randomness": [uuid.uuid1, uuid.uuid4, lambda: os.urandom(4), random.seed, random.Random, random.SystemRandom().random],
+        "files": [lambda: open("a"), lambda: os.stat("a"), os.listdir, os.getcwd],
     }
 
 
@@ -502,6 +511,14 @@ def hostile(row: Row) -> None:
                 told.append(f"a plugin has no {what}" in str(error))
     random.seed(5)
     kept = (time.gmtime(5).tm_year, time.strftime("%Y", time.gmtime(5)), random.random() == random.Random(5).random())
+    # What libraries ask for ends nothing.
+    try:
+        zoneinfo.ZoneInfo("Europe/Paris")
+    except (ImportError, zoneinfo.ZoneInfoNotFoundError) as error:
+        logging.getLogger("zones").exception(error)
+    logging.info("%d", "no number")
+    warnings.warn("as asked")
+    kept += (email.utils.formatdate(), b"\xb3\xbf".decode("cp1250"), os.path.exists("a"))
     row["what"] = f"{all(told)} {len(told)} {kept}"
 "#,
     ..PYTHON
@@ -511,7 +528,7 @@ def hostile(row: Row) -> None:
 #[ignore = "two minutes: `.ci/long`"]
 fn what_asks_for_the_time_or_for_chance_is_told_so() {
     let case = r#"{"columns": {"what": "STRING"}, "cases": [
-        {"input": {"what": "a"}, "output": {"what": "True 15 (1970, '1970', True)"}}
+        {"input": {"what": "a"}, "output": {"what": "True 21 (1970, '1970', True, 'Thu, 01 Jan 1970 00:00:01 -0000', 'łż', False)"}}
     ]}"#;
     BEREFT.passes("what_asks_for_the_time_or_for_chance_is_told_so", &[("tests/cases.json", case)]);
 }

@@ -223,7 +223,7 @@ def world(module: Any, name: str, version: str, description: str) -> type:
     (own,) = plugins.values()
     secrets = [types.Secret(secret.name, secret.min_bytes) for secret in own.secrets]
     ready: dict[str, tuple[Any, types.Needs]] = {}
-    bereft()
+    bereft(own.home)
 
     class WitWorld:
         def describe(self):

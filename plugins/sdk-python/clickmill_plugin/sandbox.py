@@ -1,23 +1,29 @@
 """What a component lacks: where Python would ask the system for it, which ends the call without a word, an exception
 says so."""
 
+import _io
 import builtins
 import codecs
 import datetime
+import encodings
 import gc
 import io
 import os
+import pkgutil
 import sys
 import time
 
 from . import log
+from .errors import is_of
 
 
-# Encodings that are known in a component; Python looks others up in files.
-ENCODINGS = """ascii cp1252 idna iso8859-15 latin-1 punycode unicode_escape utf-8-sig utf-16 utf-16-be utf-16-le utf-32
-utf-32-be utf-32-le""".split()
-for _name in ENCODINGS:
-    codecs.lookup(_name)
+# Encodings that are known in a component: Python looks for others in files.
+for _module in pkgutil.iter_modules(encodings.__path__):
+    try:
+        codecs.lookup(_module.name)
+    except LookupError:
+        # It is none, or another system's.
+        pass
 
 
 class _Output(io.TextIOBase):
@@ -44,7 +50,7 @@ class _NoImports:
         raise ImportError(f"`{name}` is imported too late: import it at the top of the file", name=name)
 
 
-def _no_files(file, *_, **__):
+def _no_files(file=".", *_, **__):
     raise PermissionError(f"a plugin has no files: read `{file}` at the top of the file")
 
 
@@ -58,8 +64,32 @@ def _no_chance(*_, **__):
 
 # What tells the time of now, and what does so where it is given fewer arguments than these.
 _CLOCKS = """time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time
-thread_time_ns clock_gettime clock_gettime_ns sleep""".split()
+thread_time_ns clock_gettime clock_gettime_ns""".split()
 _CLOCKS_BY_DEFAULT = {"localtime": 1, "gmtime": 1, "ctime": 1, "asctime": 1, "strftime": 2}
+
+# What libraries are told, in seconds: the same as in other languages.
+_NOW = 1
+
+# What makes a name of the time, or of chance, which would be the same in each call.
+_NAMES = "uuid1 uuid6 uuid7".split()
+
+# What asks for files by their names.
+_FILES = """access chdir chmod getcwd link listdir lstat mkdir open readlink remove rename replace rmdir scandir stat
+statvfs symlink truncate unlink utime""".split()
+
+
+def _clock(home: str, otherwise):
+    """Tells the author that there is no clock. A library, which asks for what it writes into a log, or for a default
+    that it does not use, is told a time that is always the same."""
+
+    def told(*arguments, **named):
+        frame = sys._getframe(1)
+        # What is called for whoever asks: of this file, or generated.
+        while frame.f_code.co_filename == __file__ or frame.f_code.co_filename.startswith("<"):
+            frame = frame.f_back
+        return (_no_clock if is_of(home, frame.f_code.co_filename) else otherwise)(*arguments, **named)
+
+    return told
 
 
 def _unless_given(least: int, function, otherwise):
@@ -70,13 +100,45 @@ def _unless_given(least: int, function, otherwise):
     return given
 
 
-def bereft() -> None:
-    """Takes clocks and chance away, when a component was imported: also from modules that have imported them by name."""
-    instead = {getattr(time, name): _no_clock for name in _CLOCKS if hasattr(time, name)}
+# Of levels that are as high at least. The host shows the level of errors to authors only, as a fault tells it to others:
+# an error that is only logged is a warning.
+_LEVELS = ((30, log.warn), (20, log.info))
+
+
+def _logs(own):
+    """A handler's function, which would print a record of `logging`: it goes to the log at its level."""
+
+    def emit(self, record):
+        if not (isinstance(self.stream, _Output) or self.stream in (sys.__stdout__, sys.__stderr__)):
+            return own(self, record)
+        try:
+            write = next((write for least, write in _LEVELS if record.levelno >= least), log.debug)
+            write(self.format(record))
+        except Exception as error:
+            # One line, where `logging` itself prints two stacks.
+            place = f"({record.filename}, line {record.lineno})"
+            log.warn(f"a record can't be told: {type(error).__name__}: {error} {place}")
+
+    return emit
+
+
+def bereft(home: str) -> None:
+    """Takes clocks and chance away, when a component was imported: also from modules that have imported them by name.
+    `home` is where the author's own modules are."""
+    instead = {time.sleep: _no_clock}
+    for name in _CLOCKS:
+        if hasattr(time, name):
+            now = _NOW * 10**9 if name.endswith("_ns") else float(_NOW)
+            instead[getattr(time, name)] = _clock(home, lambda *_, now=now: now)
+    parts = time.gmtime(_NOW)
     for name, least in _CLOCKS_BY_DEFAULT.items():
         function = getattr(time, name)
-        instead[function] = _unless_given(least, function, _no_clock)
+        now = _NOW if name in ("localtime", "gmtime", "ctime") else parts
+        by_default = _clock(home, lambda *given, function=function, least=least, now=now: function(*given[: least - 1], now))
+        instead[function] = _unless_given(least, function, by_default)
     instead[os.urandom] = _no_chance
+    uuid = sys.modules.get("uuid")
+    instead.update((getattr(uuid, name), _no_chance) for name in _NAMES if hasattr(uuid, name))
     random = sys.modules.get("random")
     if random is not None:
         own = random.seed
@@ -90,10 +152,18 @@ def bereft() -> None:
                 # It stays: most is nothing of that, and what is of no hash can't even be looked up.
                 pass
     # A type that is not written in Python has its functions in a dict that only this finds.
-    for kind, names in ((datetime.datetime, ("now", "utcnow")), (datetime.date, ("today",))):
+    utc = datetime.timezone.utc
+    for kind, name, now in (
+        (datetime.datetime, "now", lambda of, tz=None: of.fromtimestamp(_NOW, tz)),
+        (datetime.datetime, "utcnow", lambda of: of.fromtimestamp(_NOW, utc).replace(tzinfo=None)),
+        (datetime.date, "today", lambda of: of.fromtimestamp(_NOW)),
+    ):
         (functions,) = gc.get_referents(kind.__dict__)
-        functions.update(dict.fromkeys(names, classmethod(_no_clock)))
+        functions[name] = classmethod(_clock(home, now))
     getattr(sys, "_clear_internal_caches", getattr(sys, "_clear_type_cache", int))()
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.StreamHandler.emit = _logs(logging.StreamHandler.emit)
 
 
 def alone() -> None:
@@ -102,4 +172,7 @@ def alone() -> None:
         return
     sys.stdout, sys.stderr = _Output(log.info), _Output(log.warn)
     sys.meta_path[:] = [_NoImports]
-    builtins.open = io.open = _no_files
+    builtins.open = io.open = _io.open = io.open_code = _io.open_code = _no_files
+    for module in (os, sys.modules[os.name]):
+        for name in _FILES:
+            setattr(module, name, _no_files)
