@@ -500,7 +500,9 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -808,6 +810,22 @@ func TestWhatWouldBeLostIsRefused(t *testing.T) {
 	}
 	if outcome := ran(t, announced, last, map[string]any{})[0]; outcome.Refused != nil || outcome.Row["day"] != int64(1)<<31-1 {
 		t.Error(outcome)
+	}
+}
+
+// What a library panics with has the line of the author's that called it.
+func TestAPanicInALibraryHasTheLineThatCalledIt(t *testing.T) {
+	for name, do := range map[string]func(*clickmill.Row){
+		"panics":   func(*clickmill.Row) { regexp.MustCompile("(") },
+		"repeated": func(*clickmill.Row) { strings.Repeat("a", -1) },
+		"within":   func(*clickmill.Row) { slices.SortFunc([]int{1, 2}, func(int, int) int { panic("as asked") }) },
+	} {
+		refused := ran(t, announced, do, map[string]any{})[0].Refused
+		start := reflect.ValueOf(do).Pointer()
+		_, line := runtime.FuncForPC(start).FileLine(start)
+		if refused == nil || !strings.HasSuffix(refused.Message, fmt.Sprintf(" (sdk_test.go, line %d)", line)) {
+			t.Errorf("%s: %v, wanted line %d", name, refused, line)
+		}
 	}
 }
 
