@@ -59,7 +59,7 @@ export function setTyped(names) {
 /** What has more letters stands behind its line, since the host cuts a long message at its end. */
 const LONG = 200;
 
-/** An error, with the line of the plugin that it left from. */
+/** An error, with the last line of the plugin's own that it left from, else with that of a package within which it was. */
 export function exception(error) {
   let text = "an error whose text can't be told";
   let lines = [];
@@ -70,14 +70,12 @@ export function exception(error) {
   } catch {
     // A function of its own says what it is, and fails.
   }
-  for (const line of lines) {
-    const place = /([^/(\s]*)\/([^/(\s]+\.[cm]?[jt]s):(\d+)(?::\d+)?\)?$/.exec(line);
-    // Those of the SDK are not the plugin's.
-    if (place && place[1] !== "sdk") {
-      const file = typed.has(place[2]) ? place[2].replace(/js$/, "ts") : place[2];
-      const at = `(${file}, line ${place[3]})`;
-      return text.length > LONG ? `${at} ${text}` : `${text} ${at}`;
-    }
-  }
-  return text;
+  const places = lines.map((line) => /([^/(\s]*)\/([^/(\s]+\.[cm]?[jt]s):(\d+)(?::\d+)?\)?$/.exec(line));
+  // Those of the SDK are not the plugin's.
+  const others = places.filter((place) => place && place[1] !== "sdk");
+  const place = others.find(({ input }) => !input.includes("/node_modules/")) ?? others[0];
+  if (!place) return text;
+  const file = typed.has(place[2]) ? place[2].replace(/js$/, "ts") : place[2];
+  const at = `(${file}, line ${place[3]})`;
+  return text.length > LONG ? `${at} ${text}` : `${text} ${at}`;
 }

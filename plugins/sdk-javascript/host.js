@@ -14,6 +14,8 @@ export function setHost(log, lookup) {
 
 /** Sees to it that what a component lacks is told by an exception, and that what is printed goes to the log. */
 export function alone() {
+  // An error is told with the plugin's own line, which may be a long way out of a package.
+  Error.stackTraceLimit = 100;
   const noClock = () => {
     throw new Error("a plugin has no clock: `row.ingestTime` is its now");
   };

@@ -109,6 +109,34 @@ fn types_are_taken_out() {
     assert!(letters[0]["message"].as_str().unwrap().contains("(plugin.ts, line "), "{letters:#?}");
 }
 
+/// Calls what is installed.
+const IMPORTS: Language = Language {
+    hostile: r#"
+import { deeper } from "leaf";
+
+import { plugin } from "./sdk/clickmill-plugin.js";
+
+export default plugin({
+  reads: { what: "text" },
+  writes: { what: "text" },
+  row: (row) => row.set("what", deeper(row.requireText("what"), 30)),
+});
+"#,
+    ..JAVASCRIPT
+};
+
+#[test]
+fn an_error_in_a_package_is_told_with_the_plugins_line() {
+    let leaf =
+        "export const deeper = (what, n) => (n > 0 ? [deeper(what, n - 1)][0] : what.loud());\n";
+    let package = r#"{"name": "leaf", "version": "1.0.0", "type": "module", "main": "index.js"}"#;
+    let files = [("node_modules/leaf/package.json", package), ("node_modules/leaf/index.js", leaf)];
+    let test = "an_error_in_a_package_is_told_with_the_plugins_line";
+    let Some((_, letters)) = IMPORTS.letters_with(test, &files, &["a"]) else { return };
+    let message = letters[0]["message"].as_str().unwrap();
+    assert!(message.ends_with(" (plugin.js, line 9)"), "{message}");
+}
+
 /// Whole columns: what is set, what stays, what is refused, and what is dropped.
 const COLUMNS: Language = Language {
     hostile: r#"
@@ -422,6 +450,27 @@ test("an error is told whatever its text", () => {
   assert.deepEqual(messages.slice(0, 3), ["an error whose text can't be told", "Error: strange", "an error whose text can't be told"]);
   // The host cuts it at its end.
   assert.match(messages[3], /^\(values\.test\.js, line \d+\) RangeError: x{2000}$/);
+});
+
+test("an error in a package is told with the plugin's own line", () => {
+  const package_ = "    at boom (/node_modules/leaf/index.js:1:34)";
+  const own = "    at run (file:///ours/plugin.js:9:33)";
+  const sdk = "    at row (/sdk/clickmill-plugin.js:111:35)";
+  for (const [stack, line] of [
+    [[package_, package_, own, sdk], "(plugin.js, line 9)"],
+    [[own, package_, own, sdk], "(plugin.js, line 9)"],
+    [[package_, sdk], "(index.js, line 1)"],
+  ]) {
+    const error = Object.assign(new Error("as asked"), { stack: stack.join("\n") });
+    const throwing = plugin({
+      reads: {},
+      writes: {},
+      row() {
+        throw error;
+      },
+    });
+    assert.equal(run(throwing, [{}]).rejections[0].message, `Error: as asked ${line}`);
+  }
 });
 
 test("an exact number is made of none that may be rounded", () => {
