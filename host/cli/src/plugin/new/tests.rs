@@ -70,6 +70,26 @@ fn names_of_other_languages_are_names() {
     assert!(told.contains("npm keeps packages"), "{told}");
 }
 
+/// What an interpreter takes for a row is beyond the limit by default where it does a little more.
+#[test]
+fn pipeline_files_are_alike_but_for_the_fuel_that_languages_want() {
+    let pipeline = |language| {
+        let new = New { language, ..new(Path::new("city")) };
+        let project = new.project().unwrap_or_else(|failure| panic!("{failure}"));
+        let file = project.files().into_iter().find(|(path, _)| path == "pipeline.toml");
+        file.map(|(_, text)| text).unwrap()
+    };
+    let by_default = pipeline(Language::Rust);
+    assert_eq!(pipeline(Language::C), by_default);
+    for language in [Language::Python, Language::JavaScript, Language::Go] {
+        let own = pipeline(language);
+        let (head, limits) = own.split_once("[plugin.limits]\n").unwrap();
+        let (limits, tail) = limits.split_once("[sink]\n").unwrap();
+        assert!(limits.ends_with("\nmax_fuel_per_record = 2_000_000\n\n"), "{limits}");
+        assert_eq!(format!("{head}[sink]\n{tail}"), by_default, "{language}");
+    }
+}
+
 #[test]
 fn columns_are_names_of_columns_that_plugins_may_have() {
     let with = |reads: &[&str], writes: &str| New {
