@@ -467,6 +467,34 @@ fn values_are_exact_or_refused_by_name() {
     passes_natively("test_values", VALUES);
 }
 
+/// Unit tests of what a component lacks, which take it away from the process that runs them.
+const CLOCKS: &str = r#"
+import email.utils
+import logging
+import sys
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "sdk"))
+
+from clickmill_plugin import sandbox  # noqa: E402
+
+
+class Clocks(unittest.TestCase):
+    def test_the_author_is_refused_the_time_and_a_library_is_told_one_that_stands_still(self):
+        sandbox.bereft(str(Path(__file__).parent))
+        with self.assertRaisesRegex(PermissionError, "a plugin has no clock"):
+            time.time()
+        self.assertEqual(logging.makeLogRecord({}).created, 1.0)
+        self.assertEqual(email.utils.formatdate(), "Thu, 01 Jan 1970 00:00:01 -0000")
+"#;
+
+#[test]
+fn libraries_are_told_a_time_that_stands_still() {
+    passes_natively("test_clocks", CLOCKS);
+}
+
 /// What asks for the time, or for chance, is told so, however it was imported.
 const BEREFT: Language = Language {
     hostile: r#"
@@ -480,6 +508,7 @@ import uuid
 import warnings
 import zoneinfo
 from datetime import date
+from os import listdir
 from time import time as now
 
 from clickmill_plugin import DataType, Row, plugin
@@ -496,7 +525,7 @@ def asked():
             lambda: datetime.datetime.now(datetime.timezone.utc),
         ],
         "randomness": [uuid.uuid1, uuid.uuid4, lambda: os.urandom(4), random.seed, random.Random, random.SystemRandom().random],
-        "files": [lambda: open("a"), lambda: os.stat("a"), os.listdir, os.getcwd],
+        "files": [lambda: open("a"), lambda: os.stat("a"), listdir, os.getcwd],
     }
 
 

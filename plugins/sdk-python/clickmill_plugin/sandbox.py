@@ -100,7 +100,7 @@ def _unless_given(least: int, function, otherwise):
     return given
 
 
-# Of levels that are as high at least. The host shows the level of errors to authors only, as a fault tells it to others:
+# Of levels that are as high at least. The host shows errors only to who asks for more, since a fault tells the last one:
 # an error that is only logged is a warning.
 _LEVELS = ((30, log.warn), (20, log.info))
 
@@ -123,8 +123,8 @@ def _logs(own):
 
 
 def bereft(home: str) -> None:
-    """Takes clocks and chance away, when a component was imported: also from modules that have imported them by name.
-    `home` is where the author's own modules are."""
+    """Takes clocks, chance and files away, when a component was imported: also from modules that have imported them
+    by name. `home` is where the author's own modules are."""
     instead = {time.sleep: _no_clock}
     for name in _CLOCKS:
         if hasattr(time, name):
@@ -134,8 +134,11 @@ def bereft(home: str) -> None:
     for name, least in _CLOCKS_BY_DEFAULT.items():
         function = getattr(time, name)
         now = _NOW if name in ("localtime", "gmtime", "ctime") else parts
-        by_default = _clock(home, lambda *given, function=function, least=least, now=now: function(*given[: least - 1], now))
-        instead[function] = _unless_given(least, function, by_default)
+
+        def by_default(*given, function=function, kept=least - 1, now=now):
+            return function(*given[:kept], now)
+
+        instead[function] = _unless_given(least, function, _clock(home, by_default))
     instead[os.urandom] = _no_chance
     uuid = sys.modules.get("uuid")
     instead.update((getattr(uuid, name), _no_chance) for name in _NAMES if hasattr(uuid, name))
@@ -144,10 +147,13 @@ def bereft(home: str) -> None:
         own = random.seed
         random.Random.seed = _unless_given(2, random.Random.seed, _no_chance)
         instead[own] = random._inst.seed
+    files = {getattr(os, name): _no_files for name in _FILES if hasattr(os, name)}
     for module in list(sys.modules.values()):
+        # What Python itself imports yet, it finds by this one.
+        known = instead if module is sys.modules[os.name] else instead | files
         for name, value in list(getattr(module, "__dict__", {}).items()):
             try:
-                setattr(module, name, instead[value])
+                setattr(module, name, known[value])
             except Exception:
                 # It stays: most is nothing of that, and what is of no hash can't even be looked up.
                 pass
@@ -173,6 +179,3 @@ def alone() -> None:
     sys.stdout, sys.stderr = _Output(log.info), _Output(log.warn)
     sys.meta_path[:] = [_NoImports]
     builtins.open = io.open = _io.open = io.open_code = _io.open_code = _no_files
-    for module in (os, sys.modules[os.name]):
-        for name in _FILES:
-            setattr(module, name, _no_files)
