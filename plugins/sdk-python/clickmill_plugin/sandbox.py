@@ -4,6 +4,7 @@ says so."""
 import _io
 import builtins
 import codecs
+import contextlib
 import datetime
 import encodings
 import gc
@@ -12,6 +13,7 @@ import os
 import pkgutil
 import sys
 import time
+import types
 
 from . import log
 from .errors import is_of
@@ -122,6 +124,30 @@ def _logs(own):
     return emit
 
 
+def _take_from_holders(instead) -> None:
+    """The same for what holds such a function: a default of a parameter or of a dataclass, or an attribute of a class."""
+    known = {id(function): other for function, other in instead.items()}
+    objects = gc.get_objects()
+    functions = [one for one in objects if isinstance(one, types.FunctionType)]
+    # Those of this file call what they stand for.
+    own = {id(cell) for one in functions if one.__module__ == __name__ for cell in one.__closure__ or ()}
+    for one in functions:
+        if one.__defaults__ and one.__module__ != __name__:
+            one.__defaults__ = tuple(known.get(id(value), value) for value in one.__defaults__)
+        for name, value in (one.__kwdefaults__ or {}).items():
+            one.__kwdefaults__[name] = known.get(id(value), value)
+        for cell in one.__closure__ or ():
+            with contextlib.suppress(ValueError):
+                if id(cell) not in own and id(cell.cell_contents) in known:
+                    cell.cell_contents = known[id(cell.cell_contents)]
+    for kind in objects:
+        if isinstance(kind, type):
+            for name, value in list(vars(kind).items()):
+                if id(value) in known:
+                    with contextlib.suppress(TypeError):
+                        setattr(kind, name, staticmethod(known[id(value)]))
+
+
 def bereft(home: str) -> None:
     """Takes clocks, chance and files away, when a component was imported: also from modules that have imported them
     by name. `home` is where the author's own modules are."""
@@ -157,6 +183,7 @@ def bereft(home: str) -> None:
             except Exception:
                 # It stays: most is nothing of that, and what is of no hash can't even be looked up.
                 pass
+    _take_from_holders(instead)
     # A type that is not written in Python has its functions in a dict that only this finds.
     utc = datetime.timezone.utc
     for kind, name, now in (
