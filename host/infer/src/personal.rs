@@ -248,6 +248,17 @@ pub(crate) fn is_moment(name: &str) -> bool {
         || words.last().is_some_and(|w| w == "at")
 }
 
+/// Whether a column has names of properties, of which a column beside it has the values: `user_properties` of `key` and
+/// `value`. Whose they are says nothing of what they are called.
+pub(crate) fn names_property<'a>(path: &[&str], mut beside: impl Iterator<Item = &'a str>) -> bool {
+    const PROPERTIES: &str = "properties property params parameters attributes attribute attrs traits fields dimensions \
+        metrics labels tags metadata settings preferences variables vars";
+    let [.., of, own] = path else { return false };
+    ends_with(&words(of), PROPERTIES)
+        && matches!(&*words(own).concat(), "key" | "name" | "k" | "property" | "attribute")
+        && beside.any(|name| has(&words(name), "value values val v"))
+}
+
 /// What a name says of its column, with the words for why. `path` has the names of the records it is in too.
 pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &'static str)> {
     use Treatment::{Clean, Ip, Pseudonym, Remove};

@@ -70,8 +70,10 @@ pub(crate) fn columns<'a>(
     });
     let made = fields.map(|(at, (key, field))| {
         let path = [path, &[key.as_str()]].concat();
+        let beside = node.fields.iter().map(|(name, _)| name.as_str());
+        let is_named = !personal::names_property(&path, beside);
         let name = names.give(key, at);
-        let made = column(name, key, field, node.objects, &path, has_contacts);
+        let made = column(name, key, field, node.objects, &path, is_named.then_some(has_contacts));
         Column { at, ..made }
     });
     made.collect()
@@ -83,7 +85,7 @@ fn column<'a>(
     node: &'a Node,
     places: u64,
     path: &[&'a str],
-    has_contacts: bool,
+    has_contacts: Option<bool>,
 ) -> Column<'a> {
     let (held, is_list) = match &node.elements {
         Some(elements) if node.lists == node.values && node.null_elements == 0 => {
@@ -158,8 +160,9 @@ fn record<'a>(node: &'a Node, path: &[&'a str]) -> Vec<Column<'a>> {
     columns(node, &mut Names::new(&[]), path, &BTreeSet::new(), false)
 }
 
-/// Says how a column is masked, where it looks personal.
-fn mask(column: &mut Column<'_>, path: &[&str], has_contacts: bool) {
+/// Says how a column is masked, where it looks personal. What its name says counts where it is known whether there are
+/// contacts beside it.
+fn mask(column: &mut Column<'_>, path: &[&str], has_contacts: Option<bool>) {
     let seen = column.seen;
     let by_value = |look: Look, least: f64, treatment: Treatment, what: &str| {
         let count = seen.looking(look);
@@ -173,7 +176,7 @@ fn mask(column: &mut Column<'_>, path: &[&str], has_contacts: bool) {
         .or_else(|| by_value(Look::Iban, 0.9, Remove, "have the check digits of an account"))
         .or_else(|| by_value(Look::Phone, 0.5, Pseudonym, "are phone numbers"))
         .or_else(|| {
-            let (treatment, why) = personal::by_name(path, has_contacts)?;
+            let (treatment, why) = personal::by_name(path, has_contacts?)?;
             // What is said to be an address and is none would be null.
             let is_other = treatment == Ip && seen.count > 0;
             Some((if is_other { Remove } else { treatment }, why.to_owned()))

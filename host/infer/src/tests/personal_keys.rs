@@ -100,3 +100,29 @@ fn columns_beside_personal_names_are_compared_with_their_own_fields() {
         "{pipeline}"
     );
 }
+
+#[test]
+fn names_of_properties_are_nobody_s_and_their_values_may_be() {
+    let made = |members: &str| pipeline(&many(&format!("{{\"id\": 1, {members}}}"), 20));
+    for members in [
+        r#""user_properties": [{"key": "plan", "value": {"string_value": "ada@example.com"}}]"#,
+        r#""user_properties": [{"name": "plan", "string_value": "ada@example.com"}]"#,
+        r#""customer": {"attributes": [{"k": "plan", "v": "ada@example.com"}]}"#,
+    ] {
+        let pipeline = made(members);
+        for name in ["key", "name", "k"] {
+            assert!(!pipeline.contains(&format!(".{name}\" = ")), "{pipeline}");
+        }
+        assert!(pipeline.contains("= \"pseudonym\""), "{pipeline}");
+    }
+    // Whose key, or name, it is.
+    for members in [
+        r#""user_properties": [{"name": "Ada", "size": "L"}]"#,
+        r#""users": [{"name": "Ada", "value": "L"}]"#,
+        r#""user": {"name": "Ada", "value": "L"}"#,
+        r#""user_properties": [{"key": "ada@example.com", "value": "L"}]"#,
+    ] {
+        let pipeline = made(members);
+        assert!(pipeline.contains("= \"pseudonym\""), "{members}: {pipeline}");
+    }
+}
