@@ -129,6 +129,8 @@ impl Init {
             pipeline: shell_word(&format!("{}/pipeline.toml", folder.display())),
             before_run: if self.source == "-" { "cat DATA | ".to_owned() } else { String::new() },
             largest: sample.largest,
+            malformed: sample.malformed,
+            first_malformed: sample.first_malformed.clone(),
         };
         propose(&sample.records, &about).map_err(|why| {
             Failure::bad_input(format!("no pipeline can be made of `{}`: {why}", self.source))
@@ -197,9 +199,6 @@ fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {
         proposal.columns,
         folder.join("pipeline.toml").display(),
     );
-    if sample.malformed > 0 {
-        eprintln!("{} records cannot be decoded: they will be dead letters", sample.malformed);
-    }
     proposal.told.iter().for_each(|told| eprintln!("{told}"));
     if !proposal.personal.is_empty() {
         eprintln!("these columns look personal, and are masked:");

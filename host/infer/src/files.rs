@@ -73,7 +73,7 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         ("README.md".to_owned(), readme),
     ];
     let (records, columns) = (shape.records, leaves.len());
-    let told = of_map(shape).into_iter().collect();
+    let told = shape.refused.told.iter().cloned().chain(of_map(shape)).collect();
     Ok(Proposal { files, records, columns, personal, told, run })
 }
 
@@ -214,7 +214,11 @@ fn pipeline(
     text.line(&format!("table = {}", quoted(&format!("{}.dead_letter", about.dataset))));
     text.line("schema = \"dead_letter.json\"");
     text.comment("The run ends when more than this share of the last records was refused.");
-    text.line("max_rejected_share = 0.2\nwindow_rows = 100_000");
+    let refused = &shape.refused;
+    refused.told.iter().for_each(|why| text.comment(&format!("{why}.")));
+    refused.why_more().iter().for_each(|why| text.comment(why));
+    let share = refused.max_share();
+    text.line(&format!("max_rejected_share = {share:.1}\nwindow_rows = 100_000"));
     text.0
 }
 

@@ -14,6 +14,7 @@ mod map;
 mod names;
 mod node;
 mod personal;
+mod refused;
 mod rows;
 mod rules;
 mod shape;
@@ -33,6 +34,7 @@ use std::collections::BTreeSet;
 use events::Events;
 use names::Names;
 use node::Node;
+use refused::Refused;
 use shape::{Column, columns};
 
 use clickmill_core::path;
@@ -88,6 +90,10 @@ pub struct About {
     pub before_run: String,
     /// The bytes of the largest record.
     pub largest: usize,
+    /// How many records could not be decoded, beside those that were looked at.
+    pub malformed: usize,
+    /// Which of them was the first, and why.
+    pub first_malformed: String,
 }
 
 /// Files to write, and what to tell of them.
@@ -113,8 +119,8 @@ pub struct Proposal {
 ///
 /// Why no pipeline can be made of them, in words.
 pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
-    let messages = match records {
-        Records::Csv { .. } => Vec::new(),
+    let (messages, no_json) = match records {
+        Records::Csv { .. } => Default::default(),
         Records::Json(texts) => messages(texts)?,
     };
     if let Records::Csv { names, .. } = records {
@@ -190,16 +196,13 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
         repeats_keys: messages.iter().any(Value::repeats_a_key),
         left,
         is_csv,
+        refused: Refused::of(records, &no_json, events.is_some(), about),
         records: match records {
             Records::Csv { rows, .. } => rows.len() as u64,
             Records::Json(texts) => texts.len() as u64,
         },
     };
-    let mut proposal = files::write(&shape, about)?;
-    if let Records::Json(texts) = records {
-        proposal.told.extend(too_deep(texts));
-    }
-    Ok(proposal)
+    files::write(&shape, about)
 }
 
 /// Checks the name of a column of delimited text, by which it is read.
@@ -231,18 +234,6 @@ fn check_name(name: &str) -> Result<(), String> {
     ))
 }
 
-/// What to tell of messages that `parse` refuses.
-fn too_deep(texts: &[String]) -> Option<String> {
-    let count = texts.iter().filter(|text| value::is_too_deep(text)).count();
-    let records = if count == 1 { "1 record is" } else { &format!("{count} records are") };
-    (count > 0).then(|| {
-        format!(
-            "{records} nested more than {} deep, which `parse` refuses as `too_deep`: dead letters, unless `max_depth` in its configuration is raised",
-            value::MAX_DEPTH
-        )
-    })
-}
-
 /// What the files are made of.
 struct Shape<'a> {
     columns: Vec<Column<'a>>,
@@ -251,6 +242,7 @@ struct Shape<'a> {
     repeats_keys: bool,
     left: Left,
     is_csv: bool,
+    refused: Refused,
     records: u64,
 }
 
@@ -264,16 +256,23 @@ struct Left {
     map_is_personal: bool,
 }
 
-/// Texts of JSON as values. What is none becomes a dead letter; where much of it is none, it is something else.
-fn messages(texts: &[String]) -> Result<Vec<Value>, String> {
-    let all: Vec<Value> = texts.iter().filter_map(|text| Value::parse(text)).collect();
+/// Texts of JSON as values, and the places of those that are none. What is none becomes a dead letter; where much of it
+/// is none, it is something else.
+fn messages(texts: &[String]) -> Result<(Vec<Value>, Vec<usize>), String> {
+    let (mut all, mut no_json) = (Vec::new(), Vec::new());
+    for (at, text) in texts.iter().enumerate() {
+        match Value::parse(text) {
+            Some(value) => all.push(value),
+            None => no_json.push(at),
+        }
+    }
     if all.is_empty() || all.len() * 2 < texts.len() {
-        let (bad, count) = (texts.len() - all.len(), texts.len());
+        let (bad, count) = (no_json.len(), texts.len());
         return Err(format!(
             "{bad} of {count} records are not JSON: `jq -c . FILE` names the first line that is none"
         ));
     }
-    Ok(all)
+    Ok((all, no_json))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 mod maps;
 mod personal_keys;
+mod refused;
 
 use super::*;
 
@@ -27,6 +28,8 @@ fn about() -> About {
         pipeline: "'my made/pipeline.toml'".to_owned(),
         before_run: String::new(),
         largest: 100,
+        malformed: 0,
+        first_malformed: String::new(),
     }
 }
 

@@ -439,6 +439,28 @@ fn dates_of_eight_digits_and_keys_that_come_twice_are_read_in_json() {
 }
 
 #[test]
+fn records_that_a_run_refuses_are_told_and_what_is_written_runs() {
+    plugins();
+    for (file, text, told) in [
+        ("a.ndjson", "{\"a\":1}\n{\"a\":2}\nnot json\n{\"a\":3}\n", "record 3 of those"),
+        ("nan.ndjson", "{\"a\":1}\n{\"a\":NaN}\n{\"a\":2}\n", "not JSON: expected value at byte 6"),
+        ("comma.ndjson", "{\"a\":1},\n{\"a\":2}\n{\"a\":3}\n", "not JSON: trailing characters"),
+        ("null.ndjson", "{\"a\":1}\nnull\n{\"a\":2}\n", "JSON, but no object"),
+        ("a.csv", "id,name\n1,a\n2\n3,c\n", "line 3 of `a.csv`, record has 1 fields"),
+    ] {
+        let scratch = Scratch::new();
+        scratch.write(file, text);
+        let output = scratch.run(&["init", file, "--output", "made"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && stderr.contains(told), "{file}: {stderr}");
+        let written = fs::read_to_string(scratch.path("made/pipeline.toml")).unwrap();
+        assert!(written.contains(told), "{file}: {written}");
+        let summary = scratch.summary(&scratch.path("made/pipeline.toml"), &[]);
+        assert_eq!(summary["rows_rejected"], json!(1), "{file}: {summary:#}");
+    }
+}
+
+#[test]
 fn files_that_tell_of_the_data_beside_them_are_passed_over() {
     plugins();
     let scratch = Scratch::new();

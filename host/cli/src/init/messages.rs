@@ -73,10 +73,12 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
         return Err(error.hint("publish some, or make the pipeline of a file of such messages"));
     }
     let largest = payloads.iter().map(Vec::len).max().unwrap_or_default();
-    let count = payloads.len() as u64;
+    let count = payloads.len();
+    let first = payloads.iter().position(|bytes| std::str::from_utf8(bytes).is_err());
+    let first_malformed = first.map(|at| format!("message {}, which is not text", at + 1));
     let texts: Vec<String> =
         payloads.into_iter().filter_map(|bytes| String::from_utf8(bytes).ok()).collect();
-    let malformed = count - texts.len() as u64;
+    let malformed = count - texts.len();
     if malformed * 2 > count {
         let error = Failure::bad_input(format!("{malformed} of {count} messages are not text"));
         return Err(error.hint(
@@ -92,5 +94,6 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
     let texts: Vec<String> = texts.into_iter().take_while(is_looked_at).collect();
     let source =
         vec!["kind = \"pubsub\"".to_owned(), format!("subscription = {}", quoted(subscription))];
-    Ok(Sample { records: Records::Json(texts), source, is_all: false, largest, malformed })
+    let (records, first_malformed) = (Records::Json(texts), first_malformed.unwrap_or_default());
+    Ok(Sample { records, source, is_all: false, largest, malformed, first_malformed })
 }

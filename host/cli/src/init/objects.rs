@@ -12,7 +12,7 @@ use super::sample::{MAX_VALUES, Sample, values};
 use super::sniff::{Found, sniff};
 use crate::{Exit, Failure};
 use clickmill_config::{BatchLimits, Format};
-use clickmill_core::batch::Reason;
+use clickmill_core::batch::{Position, Reason};
 use clickmill_core::{Micros, store};
 use clickmill_decode::{DecodeError, Decoder};
 use clickmill_infer::{Records, Rows, quoted};
@@ -133,9 +133,9 @@ struct Looking<'a> {
     /// How many values the JSON texts have.
     values: usize,
     largest: usize,
-    malformed: u64,
-    /// Why the first of them could not be decoded.
-    why: Option<Reason>,
+    malformed: usize,
+    /// Where the first of them is, and why it could not be decoded.
+    why: Option<(String, Reason)>,
     /// Objects that are of another kind than the first, or have other columns.
     others: Vec<Arc<str>>,
     is_all: bool,
@@ -223,9 +223,13 @@ impl<'a> Looking<'a> {
                 self.is_all = false;
                 break;
             }
-            self.malformed += decoded.malformed.len() as u64;
+            self.malformed += decoded.malformed.len();
             if let Some(bad) = decoded.malformed.into_iter().next() {
-                self.why.get_or_insert(bad.reason);
+                let place = match bad.position {
+                    Position::Line(line) => format!("line {line} of `{name}`"),
+                    Position::Message(_) => format!("a message of `{name}`"),
+                };
+                self.why.get_or_insert((place, bad.reason));
             }
             let batch = decoded.batch;
             let longest = batch.origins.ranges.iter().map(ExactSizeIterator::len).max();
@@ -267,8 +271,9 @@ impl<'a> Looking<'a> {
             let error = Failure::bad_input(format!("`{source}` holds nothing to look at"));
             return Err(error.hint("name a file, a folder or a pattern of files that hold records"));
         };
-        if let Some(why) = self.why.as_ref().filter(|_| self.malformed > self.count()) {
-            let (bad, all) = (self.malformed, self.malformed + self.count());
+        let (bad, good) = (self.malformed, self.count() as usize);
+        if let Some((_, why)) = self.why.as_ref().filter(|_| bad > good) {
+            let all = bad + good;
             let error = Failure::bad_input(format!(
                 "most records of `{source}` cannot be decoded ({bad} of {all}): {}",
                 why.message
@@ -296,7 +301,9 @@ impl<'a> Looking<'a> {
             Records::Json(self.json)
         };
         let (is_all, largest, malformed) = (self.is_all, self.largest, self.malformed);
-        Ok(Sample { records, source: lines, is_all, largest, malformed })
+        let why = self.why.map(|(place, why)| format!("{place}, {}", why.message));
+        let first_malformed = why.unwrap_or_default();
+        Ok(Sample { records, source: lines, is_all, largest, malformed, first_malformed })
     }
 }
 

@@ -19,5 +19,7 @@ pub(super) struct Sample {
     pub is_all: bool,
     pub largest: usize,
     /// How many could not be decoded.
-    pub malformed: u64,
+    pub malformed: usize,
+    /// Which of them was the first, and why.
+    pub first_malformed: String,
 }

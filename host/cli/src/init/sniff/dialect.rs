@@ -77,7 +77,7 @@ impl Tried {
     fn ragged(&self) -> Option<String> {
         (self.good() < RAGGED).then(|| {
             format!(
-                "has ragged rows, which become dead letters: {}. With so many a run ends, unless they are mended or `max_rejected_share` in the pipeline file is raised",
+                "has ragged rows, which become dead letters: {}. With so many a run ends, unless they are mended or `max_rejected_share` in the pipeline file allows them, as it does where they are so many of all that was looked at",
                 self.widths()
             )
         })
