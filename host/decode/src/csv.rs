@@ -9,6 +9,9 @@
 //! order, else its first line alone is malformed, and decoding goes on with the second. Where they are in
 //! order, the lines within are a field's text and no records, be the record malformed or not.
 //!
+//! Outside of quotes a backslash may escape a line end, as MySQL writes it. Where `escape` does not say so and only the
+//! lines together are a record, they are one malformed one; where each is a record, the backslash is text.
+//!
 //! A column that the header does not name is called by its place, `column_1`, and so are all of them where there is
 //! no header. Records then have a header of those names, so that each can be read alone.
 
@@ -33,7 +36,7 @@ use csv_core::{Reader, ReaderBuilder};
 use memchr::memchr;
 
 use ahead::Ahead;
-use escaped::Signs;
+use escaped::{MAX_OVER, Signs};
 use lines::BYTE_ORDER_MARK;
 use marks::Marks;
 use parsed::{Parsed, Stop};
@@ -233,7 +236,7 @@ impl Csv {
             return next;
         }
         let start = self.at;
-        let Parsed { stop, read, mut count, quotes } = self.parse();
+        let Parsed { stop, read, mut count, quotes } = self.parse(width);
         self.parsed_to = self.parsed_to.max(start + read);
         let end = match stop {
             Stop::LineEnd => start + read - 1,
@@ -261,6 +264,7 @@ impl Csv {
         };
         let several_lines = lines::first_end(record).is_some();
         // Its end may be in the block or not: what is done may not rest on that.
+        let more_lines = if several_lines { lines::count_ends(record) } else { 0 };
         if several_lines && record.len() > self.max_record_bytes {
             return self.refuse();
         }
@@ -270,8 +274,10 @@ impl Csv {
             }
             return self.first_line_is_malformed();
         }
+        if let Some(next) = self.goes_over(end) {
+            return next;
+        }
         let line = self.line;
-        let more_lines = if several_lines { lines::count_ends(record) } else { 0 };
         self.line += 1 + more_lines;
         self.at = next;
         if range.len() > self.max_record_bytes {
@@ -291,15 +297,26 @@ impl Csv {
         Next::Record { range, line, count }
     }
 
-    /// Has the record at `at` read into `fields` and `ends`.
-    fn parse(&mut self) -> Parsed {
+    /// Has the record at `at` read into `fields` and `ends`. One of `width` fields may go over line ends that are escaped.
+    fn parse(&mut self, width: Option<usize>) -> Parsed {
         let signs = self.signs();
         let input = &self.block[self.at..];
         let (fields, ends) = (&mut self.fields, &mut self.ends);
+        let ended = self.blocks.ended;
         if signs.escape.is_some() {
-            return escaped::read(input, signs, self.blocks.ended, fields, ends);
+            let parsed = escaped::read(input, signs, ended, 0, fields, ends);
+            let Some(width) = width.filter(|_| parsed.quotes == Some(Quotes::Loose)) else {
+                return parsed;
+            };
+            let most = width + usize::from(self.trailing_delimiter);
+            let over = escaped::read(input, signs, ended, MAX_OVER, fields, &mut ends[..most]);
+            return match over.stop {
+                Stop::Block => over,
+                _ if over.is_one_of(width, input) => over,
+                _ => escaped::read(input, signs, ended, 0, fields, ends),
+            };
         }
-        plain::read(&mut self.parser, input, self.blocks.ended, fields, ends)
+        plain::read(&mut self.parser, input, ended, fields, ends)
     }
 
     fn signs(&self) -> Signs {

@@ -9,6 +9,9 @@ use memchr::memchr_iter;
 use super::parsed::{Parsed, Stop};
 use super::quotes::Quotes;
 
+/// So many line ends may be escaped in a record, outside of quotes.
+pub(super) const MAX_OVER: usize = 100;
+
 /// The characters that mean something.
 #[derive(Clone, Copy)]
 pub(super) struct Signs {
@@ -29,6 +32,8 @@ enum Place {
     Quoted,
     /// Behind the closing quote.
     Behind,
+    /// At a line end that is escaped, outside of quotes.
+    LineEnd,
 }
 
 /// The fields of a whole record as they are read, with a line end behind each.
@@ -36,7 +41,7 @@ pub(super) fn fields(record: &[u8], signs: Signs) -> Vec<u8> {
     let count = memchr_iter(signs.delimiter, record).count() + 2;
     // The parser stops where it has no room left.
     let (mut text, mut ends) = (vec![0; record.len() + 1], vec![0; count]);
-    let parsed = read(record, signs, true, &mut text, &mut ends);
+    let parsed = read(record, signs, true, MAX_OVER, &mut text, &mut ends);
     let mut lines = Vec::with_capacity(text.len() + count);
     let mut start = 0;
     for end in &ends[..parsed.count] {
@@ -48,11 +53,13 @@ pub(super) fn fields(record: &[u8], signs: Signs) -> Vec<u8> {
 }
 
 /// Reads the record that `input` begins with: its fields, end to end, to `fields`, and where each ends to
-/// `ends`. `ended` says that the input has no more than this.
+/// `ends`. `ended` says that the input has no more than this. Outside of quotes it goes over so many line ends that are
+/// escaped.
 pub(super) fn read(
     input: &[u8],
     signs: Signs,
     ended: bool,
+    mut over: usize,
     fields: &mut [u8],
     ends: &mut [usize],
 ) -> Parsed {
@@ -93,6 +100,11 @@ pub(super) fn read(
                 place = Place::Quoted;
                 (None, 1)
             }
+            (Place::LineEnd, b'\r') if next == Some(b'\n') => (Some(byte), 1),
+            (Place::LineEnd, byte) => {
+                place = Place::Plain;
+                (Some(byte), 1)
+            }
             (_, b'\r' | b'\n') => {
                 ends[count] = written;
                 return parsed(Stop::LineEnd, at + 1, count + 1, quotes);
@@ -114,6 +126,11 @@ pub(super) fn read(
                             && (is_escape(next) || next == quote || next == delimiter) =>
                     {
                         (Some(next), 2)
+                    }
+                    Some(b'\r' | b'\n') if is_escape(byte) && over > 0 => {
+                        over -= 1;
+                        place = Place::LineEnd;
+                        (None, 1)
                     }
                     // It would escape the line's end, which only a quoted field may hold.
                     None | Some(b'\r' | b'\n') if is_escape(byte) => {

@@ -75,7 +75,8 @@ impl Marks {
         let (last, others) = marks.split_last()?;
         let is_whole = last & 1 == 1 && others.iter().fold(0, |any, mark| any | mark) & 1 == 0;
         let end = self.seen.start + (last >> 1) as usize;
-        if !is_whole || end == at || end - at > max_bytes {
+        // What ends in a backslash may go over the line's end.
+        if !is_whole || end == at || end - at > max_bytes || block[end - 1] == b'\\' {
             return None;
         }
         // A CRLF is two marks.

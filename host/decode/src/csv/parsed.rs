@@ -25,3 +25,15 @@ pub(super) struct Parsed {
     /// How its quotes are, where that is known.
     pub quotes: Option<Quotes>,
 }
+
+impl Parsed {
+    /// Whether it is a record in order, of at least so many fields, and behind the last line end that is escaped
+    /// something follows.
+    pub(super) fn is_one_of(&self, width: usize, input: &[u8]) -> bool {
+        let is_cut = self.stop == Stop::Input && matches!(input, [.., b'\r' | b'\n']);
+        self.stop != Stop::Full
+            && self.count >= width
+            && self.quotes == Some(Quotes::Closed)
+            && !is_cut
+    }
+}

@@ -15,9 +15,10 @@ use memchr::memchr;
 
 use super::super::{Malformed, reason, too_large};
 use super::ahead::{Ahead, Leads};
+use super::escaped::{self, MAX_OVER};
 use super::extent::{Extent, Follower};
 use super::quotes::last_escaped;
-use super::{Csv, Next, Signs, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
+use super::{Csv, Next, Signs, Stop, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
 use clickmill_core::batch::{Position, Reason};
 
 /// So many times the size limit is looked ahead for the end of a record whose quotes are in order so far.
@@ -28,6 +29,10 @@ const MAX_LOOK_AHEAD_BYTES: usize = 16 << 20;
 
 const MAY_BE_ESCAPED: &str = "a backslash stands before a quote: set `source.csv.escape` to the backslash where it \
                               escapes quotes, or to the quote where it does not";
+
+const MAY_GO_OVER: &str = "a backslash stands before a line end, behind which a line follows that is no record: set \
+                           `source.csv.escape` to the backslash where it escapes line ends, or to the quote where it \
+                           does not";
 
 impl Csv {
     /// What becomes of the record at `at`, where its first line opens a quote that leads where one before it led.
@@ -119,8 +124,52 @@ impl Csv {
         }
         match self.follow() {
             (_, Extent::Ends(_)) => None,
+            (follower, Extent::NotInOrder) if self.is_over(follower.at) => None,
             (follower, extent) => Some(self.refuse_as(follower, extent)),
         }
+    }
+
+    /// Whether a line end is escaped here, outside of quotes.
+    fn is_over(&self, at: usize) -> bool {
+        let pair = self.block.get(at..at + 2);
+        pair.is_some_and(|pair| self.sign() == Some(pair[0]) && matches!(pair[1], b'\r' | b'\n'))
+    }
+
+    /// Refuses the record at `at`, which ends at `end`, where a backslash is its last character, nobody has said what that
+    /// means, and with the next lines it is a record as well: one whose last field goes on. Where a record of as many
+    /// fields follows, as behind a folder of Windows, it is not.
+    pub(super) fn goes_over(&mut self, end: usize) -> Option<Next> {
+        let width = self.schema.fields().len();
+        let record = &self.block[self.at..end];
+        let backslashes = record.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if self.escape.is_some() || width < 2 || backslashes % 2 == 0 {
+            return None;
+        }
+        let next = self.past_line_end(end)?;
+        match self.block.get(next) {
+            None if !self.blocks.ended => return Some(Next::BlockEnds),
+            None | Some(b'\r' | b'\n') => return None,
+            Some(_) => {}
+        }
+        let limit = self.block.len().min(self.at + self.max_record_bytes);
+        let is_all = self.blocks.ended && limit == self.block.len();
+        let input = &self.block[self.at..limit];
+        let signs = Signs { escape: Some(b'\\'), ..self.signs() };
+        let most = width + usize::from(self.trailing_delimiter);
+        let (mut fields, mut ends) = (vec![0; input.len() + 1], vec![0; most]);
+        let parsed = escaped::read(input, signs, is_all, MAX_OVER, &mut fields, &mut ends);
+        let whole = match parsed.stop {
+            Stop::Block if limit == self.block.len() && !self.blocks.ended => {
+                return Some(Next::BlockEnds);
+            }
+            Stop::Full => return None,
+            _ if parsed.count < width && parsed.stop != Stop::Block => return None,
+            Stop::LineEnd if parsed.is_one_of(width, input) => self.at + parsed.read - 1,
+            Stop::Input if parsed.is_one_of(width, input) => self.at + parsed.read,
+            // It cannot be told.
+            Stop::LineEnd | Stop::Input | Stop::Block => end,
+        };
+        Some(self.refuse_whole(whole, reason(UNBALANCED_QUOTE, MAY_GO_OVER.to_owned())))
     }
 
     /// Follows the record at `at`, as far as its end is looked for.
@@ -188,7 +237,10 @@ impl Csv {
             return Next::BlockEnds;
         }
         let may_be_escaped = self.may_be_escaped(text);
-        if may_be_escaped && let Some(next) = self.refused_as_escaped(range.end) {
+        if may_be_escaped
+            && let Some(next) =
+                self.goes_over(range.end).or_else(|| self.refused_as_escaped(range.end))
+        {
             return next;
         }
         let reason = if oversized {

@@ -27,14 +27,17 @@ enum Quoting {
     Needed,
     /// Only what needs them, and a quote within a field is escaped without.
     Escaped,
+    /// Nothing: what would need them is escaped, line ends too.
+    Never,
 }
 
 impl Written {
     fn field(&self, text: &str, is_alone: bool, out: &mut String) {
         let special = |c: char| c == self.delimiter || matches!(c, '\r' | '\n');
-        let escaped = self.escape.is_some() && self.quotes == Quoting::Escaped;
+        let is_never = self.escape.is_some() && self.quotes == Quoting::Never;
+        let escaped = is_never || self.escape.is_some() && self.quotes == Quoting::Escaped;
         let quoted = self.quotes == Quoting::All
-            || text.contains(special)
+            || (text.contains(special) && !is_never)
             || (text.contains(self.quote) && !escaped)
             || (text.is_empty() && is_alone);
         let quote = if quoted { self.quote.to_string() } else { String::new() };
@@ -42,6 +45,7 @@ impl Written {
         for character in text.chars() {
             match self.escape {
                 Some(escape) if character == escape || character == self.quote => out.push(escape),
+                Some(escape) if is_never && special(character) => out.push(escape),
                 None if character == self.quote => out.push(character),
                 _ => {}
             }
@@ -75,6 +79,21 @@ impl Written {
         [mark, &lines.join(self.line_end), end].concat().into_bytes()
     }
 
+    /// Whether a field that is not quoted ends in a line end, which with the one behind it may be another, or in none
+    /// where that is left out.
+    fn is_in_doubt(&self, table: &[Vec<String>]) -> bool {
+        let ends = |row: &Vec<String>| row.last().is_some_and(|last| last.ends_with(['\r', '\n']));
+        self.escape.is_some() && self.quotes == Quoting::Never && table.iter().any(ends)
+    }
+
+    /// Whether a row has both a quote that is escaped and a quoted field of several lines, of which each is read by
+    /// itself.
+    fn quotes_several_lines(&self, table: &[Vec<String>]) -> bool {
+        let has = |row: &[String], signs: &[char]| row.iter().any(|field| field.contains(signs));
+        let fits = |row: &Vec<String>| has(row, &['\r', '\n']) && has(row, &[self.quote]);
+        self.escape.is_some() && self.quotes != Quoting::Never && table.iter().any(fits)
+    }
+
     /// As the pipeline file says it.
     fn dialect(&self) -> Dialect {
         Dialect {
@@ -88,7 +107,8 @@ impl Written {
 }
 
 fn written() -> impl Strategy<Value = Written> {
-    let quotes = prop_oneof![Just(Quoting::All), Just(Quoting::Needed), Just(Quoting::Escaped)];
+    use Quoting::{All, Escaped, Needed, Never};
+    let quotes = prop::sample::select(vec![All, Needed, Escaped, Never]);
     let signs =
         (prop::sample::select(vec![',', ';', '\t', '|']), prop::sample::select(vec!['"', '\'']));
     (
@@ -128,6 +148,8 @@ fn table(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<Vec<Strin
 const PIECES: &[&str] = &[
     "a", "Z9", "é", "\u{feff}", " ", "\"", "'", "\\", ",", ";", "\t", "|", "\n", "\r\n", "\r", "\0",
 ];
+const PIECES_WITHOUT_ESCAPES: &[&str] =
+    &["a", "Z9", "é", "\u{feff}", " ", "\"", "'", ",", ";", "\t", "|", "\n", "\r\n", "\r", "\0"];
 const PIECES_OF_A_LINE: &[&str] = &["a", "b", " ", "\"", "\"", ","];
 
 fn of_dialect(dialect: Dialect, bytes: &[u8], block_bytes: usize) -> Vec<Record> {
@@ -175,6 +197,7 @@ proptest! {
         table in table(PIECES),
         block_bytes in 1_usize..200,
     ) {
+        prop_assume!(!written.is_in_doubt(&table));
         let bytes = written.bytes(&table);
         let found = of_dialect(written.dialect(), &bytes, block_bytes);
         account(&bytes, &found);
@@ -190,7 +213,8 @@ proptest! {
         table in table(PIECES),
         block_bytes in 1_usize..200,
     ) {
-        let written = Written { trailing: [false; 2], ..written };
+        let quotes = if written.quotes == Quoting::Never { Quoting::Needed } else { written.quotes };
+        let written = Written { trailing: [false; 2], quotes, ..written };
         let mut table = table;
         table[0].push("One more".to_owned());
         let bytes = written.bytes(&table);
@@ -201,6 +225,35 @@ proptest! {
             let code = record.fields.map_err(|reason| reason.code);
             prop_assert_eq!(code, Err("wrong_field_count".to_owned()));
         }
+    }
+
+    /// Where nobody has said what a backslash escapes, rows are rows that went in, in their order, and all else is in
+    /// letters. What a backslash before another one, or the only column of a table, means nothing tells.
+    #[test]
+    fn without_the_setting_rows_are_those_that_went_in(
+        written in written(),
+        table in table(PIECES_WITHOUT_ESCAPES),
+        block_bytes in 1_usize..200,
+    ) {
+        let written = Written { trailing: [false; 2], ..written };
+        prop_assume!(table[0].len() > 1 && !written.is_in_doubt(&table));
+        prop_assume!(!written.quotes_several_lines(&table));
+        let bytes = written.bytes(&table);
+        let dialect = Dialect { escape: None, ..written.dialect() };
+        let found = of_dialect(dialect, &bytes, block_bytes);
+        account(&bytes, &found);
+        let mut wanted = table[1..].iter();
+        let all = found.len();
+        for record in found {
+            if let Ok(fields) = record.fields {
+                let is_next = wanted.any(|row| *row == fields);
+                prop_assert!(is_next, "{:?} of {}", fields, String::from_utf8_lossy(&bytes));
+            } else {
+                prop_assert!(written.escape.is_some(), "{}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        // Lines that are none of a record by themselves may be letters of their own.
+        prop_assert!(all == table.len() - 1 || written.escape.is_some());
     }
 
     /// Quotes that a backslash escapes are never read as if it did not: without the setting a line is the
@@ -486,4 +539,46 @@ fn csv_lines_within_what_may_be_escaped_are_no_rows() {
             );
         }
     }
+}
+
+#[test]
+fn a_line_end_that_a_backslash_may_escape_is_in_a_letter_and_folders_are_rows() {
+    let plain = Dialect::default();
+    for (text, wanted) in [
+        ("1,two\\\nlines\n2,b\n", &["2!1,two\\\nlines", "4|2|b"][..]),
+        ("1,two\\\r\nlines\r\n2,b", &["2!1,two\\\r\nlines", "4|2|b"]),
+        ("1,a\\\n\\\nb\n2,b\n", &["2!1,a\\\n\\\nb", "5|2|b"]),
+        // In another field than the last.
+        ("two\\\nlines,1\n2,b\n", &["2!two\\\nlines,1", "4|2|b"]),
+        ("1,C:\\a\\\n2,C:\\b\\\n", &["2|1|C:\\a\\", "3|2|C:\\b\\"]),
+        ("1,C:\\a\\\n\n2,C:\\b\\\n\n", &["2|1|C:\\a\\", "4|2|C:\\b\\"]),
+        ("1,C:\\a\\\\\nx\n", &["2|1|C:\\a\\\\", "3!x"]),
+    ] {
+        let bytes = format!("id,name\n{text}");
+        let format = Format::Csv { dialect: plain, max_record_bytes: 1024 };
+        for block_bytes in [1, 7, BLOCK_BYTES] {
+            let found =
+                super::line_ends::records_of_blocks(&format, 100, block_bytes, bytes.as_bytes());
+            let shown = |record: &Record| match &record.fields {
+                Ok(fields) => format!("{}|{}", record.line, fields.join("|")),
+                Err(_) => format!("{}!{}", record.line, String::from_utf8_lossy(&record.payload)),
+            };
+            assert_eq!(
+                found.iter().map(shown).collect::<Vec<_>>(),
+                wanted,
+                "{text:?} in {block_bytes}"
+            );
+        }
+    }
+    let bytes = b"id,name\n1,two\\\nlines\n2,C:\\\\new\n3,a\\\r\n\\\nb\n4,end\\\n";
+    let wanted =
+        ["id|name", "2|1|two\nlines", "4|2|C:\\new", "5|3|a\r\n\nb", "8!unbalanced_quote!4,end\\"];
+    check(Dialect { escape: Some(b'\\'), ..plain }, "a.csv@1", bytes, &wanted);
+    let wanted = ["id|name", "2|1|two\\", "3!wrong_field_count!lines", "4|2|b"];
+    check(
+        Dialect { escape: Some(b'"'), ..plain },
+        "a.csv@1",
+        b"id,name\n1,two\\\nlines\n2,b\n",
+        &wanted,
+    );
 }
