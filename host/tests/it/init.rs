@@ -123,6 +123,13 @@ fn line_ends_marks_and_encodings_are_told() {
         let cities: Vec<&Json> = cities.iter().map(|row| &row["city"]).collect();
         assert_eq!(cities, wanted, "{file}");
     }
+    for (file, text) in [
+        ("escapes.csv", "id,name,at,price\nx,\u{1b}[2J\u{1b}]0;t\u{7},,1\n"),
+        ("nul.csv", "id,name\n1,a\0b\n\0\0\0\0\0\0\0\0,c\n"),
+    ] {
+        let rows = text.lines().count() as u64 - 1;
+        check(&Kind { file, bytes: text.into(), rows: [rows, rows], types: &[("name", "STRING")] });
+    }
     let bytes = b"name;stra\xdfe;ort\nA;M\xfchlweg 1;K\xf6ln\nB;Hofgasse 2;Bonn\n".to_vec();
     let rows = [2, 2];
     let scratch = check(&Kind { file: "latin.csv", bytes, rows, types: &[("strasse", "STRING")] });

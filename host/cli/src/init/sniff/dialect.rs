@@ -16,7 +16,7 @@ use clickmill_infer::{is_header, quoted};
 const TOLD_BY: usize = 2000;
 /// Thousandths of the records that are good in a dialect which fits.
 const GOOD: usize = 900;
-/// Where fewer are, a run ends, as the pipeline file that is written has it.
+/// Where fewer are, a run ends, unless the pipeline file allows it.
 const RAGGED: usize = 800;
 /// What separates fields.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];

@@ -12,6 +12,8 @@ const LEAST_PER_CHANCE: usize = 10;
 /// Text has at most one control character in so many, but for a few.
 const LEAST_PER_CONTROL: usize = 32;
 const FEW_CONTROLS: usize = 2;
+/// Of a table at most one line in so many is of another width.
+const LEAST_PER_RAGGED: usize = 10;
 
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -42,7 +44,7 @@ pub(super) fn encoding(bytes: &[u8], is_whole: bool) -> Result<Option<&'static E
     let zeros = |first: usize| bytes.iter().skip(first).step_by(2).filter(|b| **b == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
     // One in a while is a slip of who wrote the file: a value has it, as each reads it.
-    if (even + odd) * LEAST_PER_ZERO > bytes.len() {
+    if (even + odd) * LEAST_PER_ZERO > bytes.len() && !is_table(bytes) {
         // Of ASCII in UTF-16 every second byte is zero.
         let many = bytes.len() / 4;
         return match (even, odd) {
@@ -127,11 +129,27 @@ fn of_one_byte(bytes: &[u8]) -> &'static Encoding {
     if central.count() * 4 >= high { WINDOWS_1250 } else { WINDOWS_1252 }
 }
 
+/// Whether bytes are a table by their lines, whatever its fields hold: the first line is text, and the others have as
+/// many delimiters as that one has.
+fn is_table(bytes: &[u8]) -> bool {
+    // A loss of power leaves lines of nothing but zeros.
+    let mut lines = lines(bytes).filter(|line| line.iter().any(|b| *b != 0));
+    let is_text = |line: &&[u8]| line.iter().all(|b| !b.is_ascii_control() || *b == b'\t');
+    let Some(first) = lines.next().filter(is_text) else { return false };
+    let others: Vec<&[u8]> = lines.collect();
+    b",;\t|".iter().any(|delimiter| {
+        let width = |line: &[u8]| line.iter().filter(|b| *b == delimiter).count();
+        let ragged = others.iter().filter(|line| width(line) != width(first)).count();
+        width(first) > 0 && !others.is_empty() && ragged * LEAST_PER_RAGGED <= others.len()
+    })
+}
+
 /// Why text is none, where it has many characters that no text has.
 pub(super) fn controls(text: &str) -> Result<(), Refused> {
     let is_control = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}');
     let all: Vec<char> = text.chars().filter(is_control).collect();
-    if all.len() <= FEW_CONTROLS || all.len() * LEAST_PER_CONTROL <= text.chars().count() {
+    let is_few = all.len() <= FEW_CONTROLS || all.len() * LEAST_PER_CONTROL <= text.chars().count();
+    if is_few || is_table(text.as_bytes()) {
         return Ok(());
     }
     // As Hive writes fields.
@@ -209,6 +227,24 @@ mod tests {
         check(&two, "UTF-16LE");
         check(&[b"\xff\xfe", two.as_slice()].concat(), "UTF-16LE");
         check(b"a\0\0b\0", "is not text");
+    }
+
+    #[test]
+    fn a_table_is_text_whatever_its_fields_hold() {
+        let zeros = [b"id,name\n1,a\0b\n", [0_u8; 70].as_slice(), b"\n".as_slice()].concat();
+        for bytes in [
+            b"id,name\n1,a\0\0\0b\n2,b\n".as_slice(),
+            b"id\tname\r\n1\t\0\0\0\0\r\n2\tb\r\n",
+            &zeros,
+            b"id;name;x\n\0\0\0;\x07\x07\x07;\x1b[2J\n",
+        ] {
+            check(bytes, "UTF-8");
+            assert!(controls(&String::from_utf8_lossy(bytes)).is_ok(), "{}", bytes.escape_ascii());
+        }
+        assert!(controls("id,name,at,price\nx,\u{1b}[2J\u{1b}]0;t\u{7},,1\n").is_ok());
+        for bytes in [b"P6\n2 2\n255\n\0\0\0\xff\n\0\0".as_slice(), b"a\0b\0,\n1,\0\0\0\n"] {
+            check(bytes, "is not text");
+        }
     }
 
     #[test]
