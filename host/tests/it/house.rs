@@ -106,3 +106,24 @@ fn links_lead_to_files_and_headings_that_are_there() {
     }
     assert!(followed > 0, "no page leads to another");
 }
+
+/// Of faults that one file brings about, the table says how many tests that file has.
+#[test]
+fn the_table_of_faults_counts_the_tests_of_its_files() {
+    let text = std::fs::read_to_string(root().join("host/README.md")).unwrap();
+    let mut counted = 0;
+    for line in text.lines() {
+        let [_, _, file, much, ..] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let name = file.strip_prefix('`').and_then(|file| file.strip_suffix('`'));
+        let told = much.split_once(" tests").and_then(|(count, _)| count.parse::<usize>().ok());
+        let (Some(name), Some(told)) = (name, told) else { continue };
+        // The names of several are no name of a file.
+        let file = root().join(format!("host/tests/it/{name}.rs"));
+        let Ok(tests) = std::fs::read_to_string(file) else { continue };
+        assert_eq!(tests.matches("\n#[test]\n").count(), told, "{line}");
+        counted += 1;
+    }
+    assert!(counted > 0, "no file is counted");
+}
