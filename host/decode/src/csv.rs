@@ -87,10 +87,14 @@ pub(super) struct Csv {
     /// The fields of a record, end to end, and where each ends.
     fields: Vec<u8>,
     ends: Vec<usize>,
+    /// Room for the fields of a record that may be longer than the one at hand.
+    longer: Vec<u8>,
     /// The rest of a line beyond the size limit is passed over.
     skipping: bool,
     /// Where lines lead that were refused since a quote that they open leads nowhere.
     ahead: Option<Ahead>,
+    /// Where they lead if a backslash escapes quotes.
+    ahead_escaped: Option<Ahead>,
     /// As far as the parser has been.
     parsed_to: usize,
 }
@@ -136,8 +140,10 @@ impl Csv {
             line: 1,
             fields: Vec::new(),
             ends: vec![0; MAX_COLUMNS],
+            longer: Vec::new(),
             skipping: false,
             ahead: None,
+            ahead_escaped: None,
             parsed_to: 0,
         };
         while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
@@ -395,7 +401,9 @@ impl Csv {
         if self.fields.len() < room {
             self.fields = vec![0; room];
         }
-        self.ahead = self.ahead.take().and_then(|ahead| ahead.moved(self.at));
+        for ahead in [&mut self.ahead, &mut self.ahead_escaped] {
+            *ahead = ahead.take().and_then(|ahead| ahead.moved(self.at));
+        }
         self.parsed_to = self.parsed_to.saturating_sub(self.at);
         self.marks.forget();
         self.block_has_quotes = memchr(self.quote, &self.block).is_some();

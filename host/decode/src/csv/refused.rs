@@ -156,8 +156,11 @@ impl Csv {
         let input = &self.block[self.at..limit];
         let signs = Signs { escape: Some(b'\\'), ..self.signs() };
         let most = width + usize::from(self.trailing_delimiter);
-        let (mut fields, mut ends) = (vec![0; input.len() + 1], vec![0; most]);
-        let parsed = escaped::read(input, signs, is_all, MAX_OVER, &mut fields, &mut ends);
+        if self.longer.len() <= input.len() {
+            self.longer = vec![0; input.len() + 1];
+        }
+        let (fields, mut ends) = (&mut self.longer, vec![0; most]);
+        let parsed = escaped::read(input, signs, is_all, MAX_OVER, fields, &mut ends);
         let whole = match parsed.stop {
             Stop::Block if limit == self.block.len() && !self.blocks.ended => {
                 return Some(Next::BlockEnds);
@@ -237,9 +240,11 @@ impl Csv {
             return Next::BlockEnds;
         }
         let may_be_escaped = self.may_be_escaped(text);
-        if may_be_escaped
-            && let Some(next) =
-                self.goes_over(range.end).or_else(|| self.refused_as_escaped(range.end))
+        if may_be_escaped && let Some(next) = self.goes_over(range.end) {
+            return next;
+        }
+        if self.escape.is_none()
+            && let Some(next) = self.refused_as_escaped(range.end)
         {
             return next;
         }
@@ -268,19 +273,37 @@ impl Csv {
     /// backslash escapes quotes. One letter has all of them, so that none becomes a row by itself, and a replay that
     /// knows the escape reads what was written.
     fn refused_as_escaped(&mut self, first: usize) -> Option<Next> {
+        let signs = Signs { escape: Some(b'\\'), ..self.signs() };
+        let mut line = Follower::new(self.at);
+        let is_open = line.follow(self.block.get(..=first)?, signs, false) == Extent::Beyond
+            && line.is_quoted()
+            && line.at == first + 1;
+        if !is_open {
+            return None;
+        }
+        let before = self.ahead_escaped.take();
+        let mut ahead = before
+            .filter(|ahead| (ahead.from..ahead.follower.at).contains(&first))
+            .unwrap_or(Ahead { from: first, follower: line, leads: Leads::Beyond });
         let limit = self.block.len().min(self.at + self.max_record_bytes);
         let is_all = self.blocks.ended && limit == self.block.len();
-        let signs = Signs { escape: Some(b'\\'), ..self.signs() };
-        let end = match Follower::new(self.at).follow(&self.block[..limit], signs, is_all) {
-            Extent::Ends(end) if end > first => end,
-            Extent::Beyond if limit == self.block.len() && !self.blocks.ended => {
-                return Some(Next::BlockEnds);
-            }
-            Extent::Ends(_) | Extent::NotInOrder | Extent::Beyond => return None,
+        let extent = match ahead.leads {
+            Leads::Beyond => ahead.follower.follow(&self.block[..limit], signs, is_all),
+            Leads::Astray | Leads::Escaped(_) => Extent::NotInOrder,
         };
-        // It was of another reading.
-        self.ahead = None;
-        Some(self.refuse_whole(end, reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned())))
+        match extent {
+            Extent::Ends(end) if self.may_be_escaped(&self.block[self.at..end]) => {
+                // It was of another reading.
+                self.ahead = None;
+                let reason = reason(UNBALANCED_QUOTE, MAY_BE_ESCAPED.to_owned());
+                return Some(self.refuse_whole(end, reason));
+            }
+            Extent::Ends(_) | Extent::NotInOrder => ahead.leads = Leads::Astray,
+            Extent::Beyond => {}
+        }
+        self.ahead_escaped = Some(ahead);
+        let is_cut = extent == Extent::Beyond && limit == self.block.len() && !self.blocks.ended;
+        is_cut.then_some(Next::BlockEnds)
     }
 
     pub(super) fn malformed(&self, range: Range<usize>, line: u64, reason: Reason) -> Next {

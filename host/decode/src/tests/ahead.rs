@@ -51,6 +51,17 @@ fn csv_lines_whose_own_quotes_are_not_in_order_cost_as_much_as_others() {
     }
 }
 
+/// Where each were read with all behind it, this would take hours.
+#[test]
+fn csv_lines_that_each_end_in_a_backslash_cost_as_much_as_others() {
+    for (line, rows) in [("a\\\n", 0), ("1;C:\\a\\\n", 50_000), ("a;\"b\\\n", 0)] {
+        let text = format!("a;b\n{}1;2\n", line.repeat(50_000));
+        let found = records_of_blocks(&csv_format(1 << 20), 8192, BLOCK_BYTES, text.as_bytes());
+        let read = found.iter().filter(|record| record.fields.is_ok()).count();
+        assert!((rows..=rows + 1).contains(&read), "{line:?}: {read} of {}", found.len());
+    }
+}
+
 proptest! {
     /// What follows what is refused is read as if nothing stood before it.
     #[test]

@@ -86,14 +86,6 @@ impl Written {
         self.escape.is_some() && self.quotes == Quoting::Never && table.iter().any(ends)
     }
 
-    /// Whether a row has both a quote that is escaped and a quoted field of several lines, of which each is read by
-    /// itself.
-    fn quotes_several_lines(&self, table: &[Vec<String>]) -> bool {
-        let has = |row: &[String], signs: &[char]| row.iter().any(|field| field.contains(signs));
-        let fits = |row: &Vec<String>| has(row, &['\r', '\n']) && has(row, &[self.quote]);
-        self.escape.is_some() && self.quotes != Quoting::Never && table.iter().any(fits)
-    }
-
     /// As the pipeline file says it.
     fn dialect(&self) -> Dialect {
         Dialect {
@@ -197,7 +189,9 @@ proptest! {
         table in table(PIECES),
         block_bytes in 1_usize..200,
     ) {
-        prop_assume!(!written.is_in_doubt(&table));
+        if written.is_in_doubt(&table) {
+            return Ok(());
+        }
         let bytes = written.bytes(&table);
         let found = of_dialect(written.dialect(), &bytes, block_bytes);
         account(&bytes, &found);
@@ -236,8 +230,9 @@ proptest! {
         block_bytes in 1_usize..200,
     ) {
         let written = Written { trailing: [false; 2], ..written };
-        prop_assume!(table[0].len() > 1 && !written.is_in_doubt(&table));
-        prop_assume!(!written.quotes_several_lines(&table));
+        if table[0].len() == 1 || written.is_in_doubt(&table) {
+            return Ok(());
+        }
         let bytes = written.bytes(&table);
         let dialect = Dialect { escape: None, ..written.dialect() };
         let found = of_dialect(dialect, &bytes, block_bytes);
@@ -521,6 +516,8 @@ fn csv_lines_within_what_may_be_escaped_are_no_rows() {
         ("3,\"he said \\\"\n4,x\\\"\"\n5,ok\n", &["!3,\"he said \\\"\n4,x\\\"\"", "5,ok"]),
         // Paths that end so: the next line opens a quote, which would not be in order.
         ("1,\"C:\\a\\\"\n2,\"C:\\b\\\"\n3,ok\n", &["!1,\"C:\\a\\\"", "!2,\"C:\\b\\\"", "3,ok"]),
+        // Behind the first line.
+        ("3,\"a\n4,x\nb \\\"c\\\" d\"\n5,ok\n", &["!3,\"a\n4,x\nb \\\"c\\\" d\"", "5,ok"]),
         ("1,\"C:\\a\\\"\n2,ok\n3,ok\n", &["!1,\"C:\\a\\\"", "2,ok", "3,ok"]),
     ] {
         let text = format!("id,txt\n{text}");
