@@ -83,6 +83,32 @@ impl Language {
         (files, sdk)
     }
 
+    /// What a pipeline file grants the plugin beyond what it has by default, as a section with a blank line before it;
+    /// nothing where that does.
+    pub(super) fn limits(self) -> String {
+        let why = match self {
+            Self::Rust | Self::C => return String::new(),
+            Self::Python => {
+                "# The interpreter takes some 60,000 for a row of this plugin; a few dates or a text in JSON more, and it is beyond the\n\
+                 # 200,000 that a row has by default."
+            }
+            Self::JavaScript => {
+                "# The engine takes some 136,000 for a row of this plugin; a little more, and it is beyond the 200,000 that a row has\n\
+                 # by default."
+            }
+            Self::Go => {
+                "# Go takes some 23,000 for a row of this plugin; some JSON, which is read by reflection, and it is beyond the 200,000\n\
+                 # that a row has by default."
+            }
+        };
+        format!(
+            "\n[plugin.limits]\n{why}\n\
+             # A batch whose rows take more is split until its allowance is used up: rows that are left then are letters of the code\n\
+             # `plugin_batch_given_up`. `clickmill plugin test . --fuel` tells what a row takes.\n\
+             max_fuel_per_record = 2_000_000\n"
+        )
+    }
+
     /// What the host calls it.
     pub(super) fn built(self) -> build::Language {
         match self {

@@ -67,6 +67,7 @@ impl Project {
             ("first", first.cloned().unwrap_or_default()),
             ("last", last.cloned().unwrap_or_default()),
             ("writes", self.writes.clone()),
+            ("limits", self.language.limits()),
             ("clickmill", env!("CARGO_PKG_VERSION").to_owned()),
             ("rust", env!("CARGO_PKG_RUST_VERSION").to_owned()),
         ];
