@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 
 use object_store::path::Path;
 
+use super::disk::Disk;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::durable;
@@ -66,8 +67,7 @@ impl Warehouse {
     }
 
     async fn unpublish_everywhere(&self, id: &str) -> Result<(), WarehouseError> {
-        let root = self.on_disk(&Path::ROOT);
-        let tables: Vec<TableName> = root.as_deref().map(tables).unwrap_or_default();
+        let tables = self.disk.as_ref().map(tables).unwrap_or_default();
         // A dataset has one ledger.
         for of_dataset in tables.chunk_by(|one, next| one.dataset == next.dataset) {
             if self.has_entry(id, &of_dataset[0]).await? {
@@ -111,19 +111,18 @@ impl Warehouse {
     }
 }
 
-/// The folders that may be tables. What cannot be read, such as `lost+found`, is none of ours.
-fn tables(warehouse: &std::path::Path) -> Vec<TableName> {
-    let folders = |folder: &std::path::Path| -> Vec<String> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter(|entry| std::fs::read_dir(entry.path()).is_ok());
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        names.collect()
+/// The folders that may be tables. What cannot be read is none of ours.
+fn tables(disk: &Disk) -> Vec<TableName> {
+    let folders = |path: &Path| {
+        let folders = disk.folders(path).unwrap_or_default().into_iter();
+        folders.filter(|folder| std::fs::read_dir(disk.at(folder)).is_ok())
     };
+    let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
     let mut all = Vec::new();
     // Beside the datasets are folders of ours; a table may be called as it likes.
-    for dataset in folders(warehouse).into_iter().filter(|name| !name.starts_with('_')) {
-        let tables = folders(&warehouse.join(&dataset)).into_iter();
-        all.extend(tables.map(|table| TableName { dataset: dataset.clone(), table }));
+    for dataset in folders(&Path::ROOT).filter(|dataset| !name(dataset).starts_with('_')) {
+        let tables = folders(&dataset);
+        all.extend(tables.map(|table| TableName { dataset: name(&dataset), table: name(&table) }));
     }
     all
 }
