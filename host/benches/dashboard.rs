@@ -1,7 +1,7 @@
 //! Every tile of the dashboard over ten million click events and the same of shop clicks in the local
 //! warehouse, made once and kept: the median of some rounds, each tile alone. Then questions to the view
-//! that has one row per message, beside the same ones to its table, of events that were loaded and of events
-//! that a stream has written.
+//! that has one row per message, beside the same ones to its table, of events that were loaded, of events
+//! that a stream has written, and of events that two streams have written at once.
 //!
 //!     cargo bench --bench dashboard             both
 //!     cargo bench --bench dashboard -- tiles    or one of them
@@ -14,7 +14,7 @@
 mod smoke;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -52,7 +52,7 @@ fn main() {
     let scratch = tempfile::tempdir().unwrap();
     let kept = std::env::temp_dir().join(format!("clickmill-bench-dashboard-{}", *ROWS));
     let folder = smoke::of(kept, scratch.path().to_owned());
-    let (loaded, streamed) = (folder.join("loaded"), folder.join("streamed"));
+    let loaded = folder.join("loaded");
     let runtime = Runtime::new().unwrap();
     println!("{} rows a table, median of {} rounds", *ROWS, *ROUNDS);
     if is_asked("tiles") {
@@ -62,8 +62,11 @@ fn main() {
     if is_asked("view") {
         load_clicks(&root, &loaded);
         view("loaded", &runtime, &open(&runtime, &loaded));
-        stream(&root, &streamed);
-        view("streamed", &runtime, &open(&runtime, &streamed));
+        for (how, streams) in [("streamed", 1), ("streamed by two", 2)] {
+            let warehouse = folder.join(how);
+            stream(&root, &warehouse, streams);
+            view(how, &runtime, &open(&runtime, &warehouse));
+        }
     }
 }
 
@@ -157,17 +160,24 @@ fn generated(data: &str) -> [String; 3] {
     ["source.kind=generator".to_owned(), format!("source.data={data}"), rows]
 }
 
-/// Has a stream write as many events at full rate.
-fn stream(root: &Path, warehouse: &Path) {
+/// Has so many streams at once write as many events together, at full rate.
+fn stream(root: &Path, warehouse: &Path, streams: u64) {
     const PIPELINE: &str = "stream.toml";
-    if !done(warehouse, PIPELINE).is_file() {
-        // What a bench that was ended has left would be counted too.
-        let _ = std::fs::remove_dir_all(warehouse);
+    let done = done(warehouse, PIPELINE);
+    if done.is_file() {
+        return;
     }
-    let rows = format!("source.rows={}", *ROWS);
+    // What a bench that was ended has left would be counted too.
+    let _ = std::fs::remove_dir_all(warehouse);
+    let rows = format!("source.rows={}", *ROWS / streams);
     let others = ["source.rate=2000000", "admin.listen=off", "dead_letter.spool=off"];
     let set: Vec<String> = others.into_iter().map(str::to_owned).chain([rows]).collect();
-    load(root, warehouse, PIPELINE, &set);
+    let runs: Vec<Child> =
+        (0..streams).map(|_| run(root, warehouse, PIPELINE, &set).spawn().unwrap()).collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    std::fs::write(done, "").unwrap();
 }
 
 /// What is there once a pipeline has run.
@@ -181,17 +191,19 @@ fn load(root: &Path, warehouse: &Path, pipeline: &str, set: &[String]) {
     if done.is_file() {
         return;
     }
-    let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
-        .arg("run")
+    assert!(run(root, warehouse, pipeline, set).status().unwrap().success());
+    std::fs::write(done, "").unwrap();
+}
+
+fn run(root: &Path, warehouse: &Path, pipeline: &str, set: &[String]) -> Command {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+    run.arg("run")
         .args(set.iter().flat_map(|set| ["--set", set.as_str()]))
         .arg(root.join("host/pipelines").join(pipeline))
         .arg("--warehouse")
         .arg(warehouse)
         .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
         .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
-        .env("CLICKMILL_AUDIT", warehouse.join("_audit"))
-        .status()
-        .unwrap();
-    assert!(status.success());
-    std::fs::write(done, "").unwrap();
+        .env("CLICKMILL_AUDIT", warehouse.join("_audit"));
+    run
 }

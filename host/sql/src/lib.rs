@@ -5,6 +5,7 @@
 //! each other is in `clickmill_query::wire`.
 
 mod dialect;
+mod each_once;
 mod functions;
 #[cfg(test)]
 mod googlesql;

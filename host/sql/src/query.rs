@@ -8,7 +8,7 @@ use arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::common::{ScalarValue, TableReference, plan_err};
+use datafusion::common::{TableReference, plan_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
@@ -23,9 +23,10 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::object_store::ObjectMeta;
 use datafusion::physical_plan::collect;
-use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use super::each_once::EachOnce;
 use super::said::said;
 use super::semi_joins::KeysOnce;
 use super::{dialect, functions, nested, optimizer, types};
@@ -229,55 +230,64 @@ impl Queries {
                     continue;
                 }
                 let of = of_dataset.get(view.of.as_str()).zip(lists.get(view.of.as_str()));
-                let plan = match of {
-                    Some((of, listed)) if view.once && has_publish_time(&of.1) => {
-                        self.once(&mut files, &*provider, &view, listed, of).await?
+                let table: Arc<dyn TableProvider> = match of.zip(view.told_by()) {
+                    Some(((of, listed), key)) if has_publish_time(&of.1) => {
+                        self.once(&mut files, &*provider, &view, key, listed, of).await?
                     }
-                    _ => plan(&context, &view.sql, &[]).await?,
+                    _ => {
+                        let plan = plan(&context, &view.sql, &[]).await?;
+                        Arc::new(ViewTable::new(plan, Some(view.sql)))
+                    }
                 };
-                let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
                 provider.register_table(view.name, table)?;
             }
         }
         Ok(context)
     }
 
-    /// A view that shows each message once: only rows that may be there twice are numbered.
+    /// The rows of a view that shows each message once.
     async fn once(
         &self,
         files: &mut Files<'_>,
         dataset: &dyn SchemaProvider,
         view: &View,
+        key: &str,
         listed: &[ObjectMeta],
         (table, schema): &(&TableName, SchemaRef),
-    ) -> Result<LogicalPlan, QueryError> {
+    ) -> Result<Arc<dyn TableProvider>, QueryError> {
         let mut known = lock(&self.known).get(*table).cloned().unwrap_or_default();
         let found = self.warehouse.possible_duplicates(listed.to_vec(), &mut known).await;
         lock(&self.known).insert((*table).clone(), known);
         let PossibleDuplicates { unique, suspected, published } = found?;
+        if suspected.is_empty() {
+            return Ok(files.table(unique, schema)?);
+        }
         let scan = |table: Arc<dyn TableProvider>| {
-            LogicalPlanBuilder::scan(view.of.as_str(), provider_as_source(table), None)
+            LogicalPlanBuilder::scan(view.of.as_str(), provider_as_source(table), None)?.build()
         };
         let unique = scan(files.table(unique, schema)?)?;
-        if suspected.is_empty() {
-            return Ok(unique.build()?);
-        }
-        let suspected = scan(files.table(suspected, schema)?)?.build()?;
-        let time =
-            |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
-        let in_doubt =
-            published.into_iter().fold(col(PUBLISH_TIME).is_null(), |others, (from, to)| {
-                others.or(col(PUBLISH_TIME).between(time(from), time(to)))
-            });
-        let rest = LogicalPlanBuilder::from(suspected.clone()).filter(not(in_doubt.clone()))?;
-        let in_doubt = LogicalPlanBuilder::from(suspected).filter(in_doubt)?.build()?;
-        // The view's own text, over those rows only.
-        let over = format!("{}__in_doubt", view.of);
-        let text = view.sql.replace(&format!(".{}", view.of), &format!(".`{over}`"));
-        dataset.register_table(over.clone(), Arc::new(ViewTable::new(in_doubt, None)))?;
-        let numbered = plan(files.context, &text, &[]).await;
-        dataset.deregister_table(&over)?;
-        Ok(unique.union(rest.build()?)?.union(numbered?)?.build()?)
+        let suspected = files.table(suspected, schema)?;
+        // The view's own text, over those files only.
+        let name = format!("{}__suspected", view.of);
+        dataset.register_table(name.clone(), suspected.clone())?;
+        let numbered = view.sql.replace(&format!(".{}", view.of), &format!(".`{name}`"));
+        let repeated = format!(
+            "SELECT {PUBLISH_TIME} FROM `{}`.`{name}` GROUP BY {key} HAVING COUNT(*) > 1",
+            table.dataset
+        );
+        let numbered = plan(files.context, &numbered, &[]).await;
+        let repeated = plan(files.context, &repeated, &[]).await;
+        dataset.deregister_table(&name)?;
+        Ok(Arc::new(EachOnce {
+            schema: schema.clone(),
+            unique,
+            suspected: scan(suspected)?,
+            published,
+            repeated: repeated?,
+            numbered: numbered?,
+            // What is computed of columns has no name of one.
+            of_message: key.split(',').map(|part| part.trim().to_owned()).collect(),
+        }))
     }
 }
 

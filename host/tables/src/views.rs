@@ -121,6 +121,14 @@ pub struct View {
     pub sql: String,
 }
 
+impl View {
+    /// The columns by which it tells a message where it has each one once, as its text has them.
+    pub fn told_by(&self) -> Option<&str> {
+        let (_, partition) = self.sql.split_once("PARTITION BY").filter(|_| self.once)?;
+        Some(partition.split_once("ORDER BY")?.0.trim())
+    }
+}
+
 /// The views beside a pipeline's tables, by name, with their text: those of the tables, of the dead
 /// letters, and [`once_of`] the tables of its routes.
 pub fn of(sink: &Sink) -> Vec<(TableName, String)> {
@@ -239,6 +247,8 @@ mod tests {
         let all = schema(&[&told[..], &["event_date"]].concat());
         let view = once_of(&table("purchases_raw"), &all).expect("a view");
         assert_eq!((view.name.as_str(), view.of.as_str()), ("purchases", "purchases_raw"));
+        assert!(view.told_by().is_some_and(|key| key.starts_with("event_date,\n    publish_time")));
+        assert!(in_dataset("d").all(|view| view.told_by().is_some() == view.once));
         // The text that is written for another is the same, comments apart.
         let written = in_dataset("d").find(|view| view.name == "shop_events").expect("a view");
         let lines = written.sql.lines().filter(|line| !line.starts_with("--"));

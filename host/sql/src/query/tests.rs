@@ -1,10 +1,11 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use arrow::array::{AsArray, Int64Array};
+use arrow::array::{AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::Int64Type;
 use datafusion::execution::memory_pool::UnboundedMemoryPool;
 
+use super::super::each_once::MOST_MESSAGES;
 use super::*;
 
 const FOOTERS: usize = 1 << 20;
@@ -184,4 +185,104 @@ async fn a_column_without_a_name_has_one_in_the_answer_alone() {
         let error = names(sql).await.expect_err(sql).to_string();
         assert!(error.contains(said), "{sql}: {error}");
     }
+}
+
+/// Some messages come again: in a file, in another, with a later time of writing or an earlier one, and without
+/// any time of publishing.
+#[tokio::test]
+async fn a_view_has_each_message_once_whatever_is_asked_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = folder.path().to_str().unwrap();
+    let warehouse = Warehouse::open(uri).unwrap();
+    let name = TableName { dataset: "d".to_owned(), table: "t_raw".to_owned() };
+    let columns = [
+        ("event_date", "INTEGER"),
+        ("source", "STRING"),
+        ("source_line", "INTEGER"),
+        ("message_id", "STRING"),
+        ("publish_time", "TIMESTAMP"),
+        ("record_index", "INTEGER"),
+        ("ingested_at", "INTEGER"),
+        ("n", "INTEGER"),
+    ];
+    let schema = columns.map(|(name, kind)| format!(r#"{{"name": "{name}", "type": "{kind}"}}"#));
+    let schema = TableSchema::parse(&format!("[{}]", schema.join(",")), Path::new("t.json"));
+    let schema = schema.unwrap();
+    warehouse.ensure_table(&name, &schema).await.unwrap();
+    let queries = Queries::open(uri, Arc::new(UnboundedMemoryPool::default()), FOOTERS).unwrap();
+    let ask = async |sql: String| {
+        let answer = queries.query(&sql, &[], Bounds::NONE).await;
+        rows(&answer.unwrap_or_else(|error| panic!("{sql}: {error}")))
+    };
+    let mut written = 0;
+    let mut write = async |file: &str, messages: &mut dyn Iterator<Item = i64>| {
+        let messages: Vec<i64> = messages.collect();
+        let whole = |of: &dyn Fn(i64) -> Option<i64>| {
+            Arc::new(messages.iter().map(|message| of(*message)).collect::<Int64Array>()) as _
+        };
+        let text = |of: &dyn Fn(i64) -> Option<String>| {
+            Arc::new(messages.iter().map(|message| of(*message)).collect::<StringArray>()) as _
+        };
+        // Messages of one number are told apart by their time, and some have none.
+        let times =
+            messages.iter().map(|message| (message % 11 > 0).then_some(message % 50 * 1000));
+        let times: TimestampMicrosecondArray = times.collect();
+        let (first, count) = (written, messages.len() as i64);
+        written += count;
+        let at = |message: i64| (message * 7919 + first) % 1000;
+        let rows = RecordBatch::try_new(
+            schema.arrow(),
+            vec![
+                whole(&|message| Some(message % 50 / 10)),
+                text(&|message| Some(format!("s{}", message % 2))),
+                whole(&|message| Some(message)),
+                text(&|message| (message % 13 > 0).then(|| (message / 2).to_string())),
+                Arc::new(times.with_timezone("UTC")),
+                whole(&|message| (message % 3 > 0).then_some(message % 2)),
+                whole(&|message| Some(at(message))),
+                whole(&|message| Some(at(message) * 1000 + message % 17)),
+            ],
+        );
+        warehouse.enter(&name, file, &rows.unwrap()).await.unwrap();
+    };
+    let check = async || {
+        for rows in [
+            "",
+            "WHERE event_date = 2",
+            "WHERE event_date IN (1, 3) AND n > 500000",
+            "WHERE publish_time > TIMESTAMP '1970-01-01 00:00:00.02 UTC'",
+            "WHERE publish_time IS NULL",
+            "WHERE n > 500000",
+            "WHERE message_id = '77' OR source = 's1'",
+            "WHERE n > (SELECT AVG(n) FROM d.t)",
+            "WHERE n IN (SELECT MAX(n) FROM d.t GROUP BY event_date)",
+        ] {
+            let asked = |of: &str| {
+                let rows = rows.replace("FROM d.t", &format!("FROM {of}"));
+                format!(
+                    "SELECT COUNT(*), IFNULL(SUM(n), 0), COUNT(DISTINCT source_line) FROM {of} {rows}"
+                )
+            };
+            let all = "(SELECT * FROM d.t_raw QUALIFY ROW_NUMBER() OVER (PARTITION BY publish_time, \
+                       COALESCE(message_id, CONCAT(source, '#', CAST(source_line AS STRING))), \
+                       COALESCE(record_index, 0) ORDER BY ingested_at) = 1)";
+            assert_eq!(ask(asked("d.t")).await, ask(asked(all)).await, "{rows}");
+        }
+        let counted = ask("SELECT COUNT(*) FROM d.t".to_owned()).await;
+        let rows = ask("SELECT n FROM d.t".to_owned()).await;
+        assert_eq!(counted, [[rows.len() as i64]]);
+        assert_eq!(ask("SELECT n FROM d.t LIMIT 7".to_owned()).await.len(), 7);
+    };
+    // None comes again.
+    write("a", &mut (0..300).step_by(2)).await;
+    check().await;
+    write("b", &mut (1..300).step_by(2)).await;
+    check().await;
+    // A few do, in another file and in their own.
+    write("c", &mut (280..320).chain(310..315)).await;
+    check().await;
+    // More than are told by their moments.
+    write("d", &mut (1000..1000 + 2 * MOST_MESSAGES as i64)).await;
+    write("e", &mut (1000..1000 + 2 * MOST_MESSAGES as i64)).await;
+    check().await;
 }
