@@ -184,7 +184,7 @@ impl Loaded {
             })
         });
         tell_unwritten(stage, store.data().lines_unwritten);
-        let (answer,) = answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             // What a component is asked to say of itself is asked before it has a stage, and limits of one.
             let granted_by = match export {
                 "configure" => format!(", {}", FuelLimit::of_question(&limits)),
@@ -192,8 +192,10 @@ impl Loaded {
             };
             let fuel = &format!("{fuel} for a call{granted_by}");
             let output = &format!("{output_bytes} bytes");
-            failed(Ending::of(&error, store.data(), &CallLimits { limits, fuel, output }).text)
-        })?;
+            Ending::of(&error, store.data(), &CallLimits { limits, fuel, output }).text
+        });
+        store.data_mut().tell_errors_of_call(answer.as_ref().err().map(String::as_str));
+        let (answer,) = answer.map_err(failed)?;
         answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))
     }
 }

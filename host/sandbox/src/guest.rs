@@ -40,6 +40,8 @@ pub(super) struct Guest {
     /// The last error line, or the first one of a trace: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
     trace: Trace,
+    /// Error lines that are not written yet.
+    errors: Vec<String>,
     /// The size that its memory was refused to grow to when it grew last, in bytes.
     pub refused_memory: Option<usize>,
     /// The memory that it has, in bytes: of all its memories together.
@@ -69,6 +71,7 @@ impl Guest {
             unreadable: BTreeMap::new(),
             last_error: None,
             trace: Trace::default(),
+            errors: Vec::new(),
             refused_memory: None,
             memory: 0,
             most_memory: 0,
@@ -117,29 +120,52 @@ impl Guest {
 
     fn log(&mut self, level: Level, message: String) {
         let message = self.redactor.clean(message, self.limits.max_message_bytes);
+        let is_error = matches!(level, Level::Error);
         let shown_from = match level {
-            // A panic logs here before it traps, and the fault is reported with it.
-            Level::Debug | Level::Error => LevelFilter::DEBUG,
+            Level::Debug => LevelFilter::DEBUG,
             Level::Info => LevelFilter::INFO,
             Level::Warn => LevelFilter::WARN,
+            Level::Error => LevelFilter::ERROR,
         };
         // Not by `tracing::enabled!`: a layer with a filter of its own that has said no drops the next event.
         let is_read = shown_from <= LevelFilter::current();
         let left = self.lines_left.checked_sub(1);
         self.lines_left = left.unwrap_or(0);
         self.lines_unwritten += u64::from(left.is_none());
-        if is_read && left.is_some() {
-            let message = self.hidden.keep_all_out(&message);
-            let plugin = &*self.stage;
-            match level {
-                Level::Debug | Level::Error => tracing::debug!(plugin, message, "plugin says"),
-                Level::Info => tracing::info!(plugin, message, "plugin says"),
-                Level::Warn => tracing::warn!(plugin, message, "plugin says"),
-            }
-        }
-        if matches!(level, Level::Error) {
+        let shown = (is_read && left.is_some()).then(|| self.hidden.keep_all_out(&message));
+        if is_error {
             self.keep_error(message);
+        } else {
+            self.tell_errors();
         }
+        let Some(message) = shown else { return };
+        let plugin = &*self.stage;
+        match level {
+            // Before it traps, a panic says so here: the fault is reported with it.
+            Level::Error if self.trace == Trace::Nowhere => self.errors.push(message),
+            Level::Debug | Level::Error => tracing::debug!(plugin, message, "plugin says"),
+            Level::Info => tracing::info!(plugin, message, "plugin says"),
+            Level::Warn => tracing::warn!(plugin, message, "plugin says"),
+        }
+    }
+
+    /// Writes the error lines, after which it went on.
+    fn tell_errors(&mut self) {
+        let plugin = &*self.stage;
+        for message in self.errors.drain(..) {
+            tracing::error!(plugin, message, "plugin says");
+        }
+    }
+
+    /// Writes the error lines of a call that is over, and how it ended if not well: what that tells is not told
+    /// twice.
+    pub(super) fn tell_errors_of_call(&mut self, ending: Option<&str>) {
+        if let Some(message) =
+            self.errors.pop_if(|last| ending.is_some_and(|it| it.ends_with(&**last)))
+        {
+            tracing::debug!(plugin = &*self.stage, message, "plugin says");
+        }
+        self.tell_errors();
     }
 
     /// Keeps why it traps, if it does.

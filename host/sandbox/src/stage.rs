@@ -227,6 +227,7 @@ impl StageWorker {
                 Err(Ending::of(&error, guest, &told).with(&share))
             }
         };
+        guest.tell_errors_of_call(answer.as_ref().err().map(|ending| &*ending.text));
         if let Ok(answer) = &answer {
             let said = std::mem::take(&mut guest.unreadable);
             let rows = answer.came_from.as_ref().map_or(rows, Vec::len);

@@ -373,6 +373,25 @@ fn a_guest_that_talks_and_traps_is_heard_so_often() {
     assert_eq!(plugin["log_lines_unwritten"].as_u64().unwrap(), said - 16);
 }
 
+/// A panic is told with its fault, and the lines before it as what they are.
+#[test]
+fn an_error_that_a_guest_logs_is_told_in_its_place() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "log_errors", "workers = 1");
+    for (record, rows_out) in [("guilty", 1), ("guilty of too much", 0)] {
+        scratch.write("input.ndjson", format!("\"{record}\"\n"));
+        let table = format!("sink.table=\"test.t{rows_out}\"");
+        let (summary, log) = loaded(&scratch, &pipeline, &[&table]);
+        assert_eq!(summary["rows_out"], rows_out);
+        let lines = log.lines().filter(|line| line.contains("plugin says"));
+        let told: Vec<(bool, bool)> =
+            lines.map(|line| (line.contains("ERROR"), line.contains("it failed"))).collect();
+        assert_eq!(told, [(true, true), (false, false), (true, true)], "{log}");
+    }
+    let letter = &scratch.query("SELECT errorMessage FROM test.dead_letter")[0];
+    assert!(letter["errorMessage"].as_str().unwrap().contains("that was too much"), "{letter}");
+}
+
 /// Fuel says nothing about what takes time and hardly any fuel; the clock behind it does.
 #[test]
 fn a_guest_that_makes_its_fuel_last_is_ended_by_the_clock() {

@@ -102,9 +102,8 @@ def _unless_given(least: int, function, otherwise):
     return given
 
 
-# Of levels that are as high at least. The host shows errors only to who asks for more, since a fault tells the last one:
-# an error that is only logged is a warning.
-_LEVELS = ((30, log.warn), (20, log.info))
+# Of levels that are as high at least.
+_LEVELS = ((40, log.error), (30, log.warn), (20, log.info))
 
 
 def _logs(own):

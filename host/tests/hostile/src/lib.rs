@@ -157,6 +157,14 @@ impl Guest for Hostile {
                     panic!("I have seen {}", texts(row as usize));
                 }
             }
+            "log_errors" => {
+                for row in guilty {
+                    speak::error("it failed, and went on");
+                    speak::warn("a line between");
+                    speak::error("it failed again");
+                    assert!(!texts(row as usize).contains("too much"), "that was too much");
+                }
+            }
             // Another reason for each row.
             "many_codes" => {
                 let code = |row| texts(row as usize).trim_matches('"').replace(' ', "_");

@@ -27,6 +27,10 @@ pub fn warn(message: &str) {
     write(Level::Warn, message);
 }
 
+pub fn error(message: &str) {
+    write(Level::Error, message);
+}
+
 pub fn unreadable(column: &str, values: u32) {
     clickmill::plugin::log::unreadable(column, values);
 }
