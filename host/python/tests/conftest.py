@@ -150,19 +150,39 @@ def live(tmp_path_factory):
 def messages_of(rows, payload, ingest_time):
     names = {"payload": payload, "ingest_time": ingest_time}
     names |= {name: name for name in ("source", "message_id", "publish_time")}
-    messages = [{name: row[column] for name, column in names.items()} for row in rows.to_pylist()]
+    messages = [{name: row[column] for name, column in names.items()} for row in each(rows.select(list(set(names.values()))))]
     for message in messages:
         if isinstance(message["payload"], str):
             message["payload"] = message["payload"].encode()
     return messages
 
 
+def each(rows):
+    """Rows, of a table or dicts, one after the other: as objects of Python all of them take gigabytes."""
+    if not isinstance(rows, pa.Table):
+        yield from rows
+        return
+    for batch in rows.to_batches(max_chunksize=10_000):
+        yield from batch.to_pylist()
+
+
+def text(row):
+    return json.dumps(row, default=str)
+
+
 def lines(rows):
-    """Rows, of a table or dicts, each as text, sorted by where they came from."""
-    rows = rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
-    place = ("source", "source_line", "message_id", "publish_time", "record_index")
-    rows.sort(key=lambda row: [(row[name] is not None, row[name]) for name in place if name in row])
-    return [json.dumps(row, default=str) for row in rows]
+    """Rows as texts, sorted by where they came from. Of very many it is digests that tell whether they are the same."""
+    found = []
+    for row in each(rows):
+        place = [row.get(name) for name in ("source", "source_line", "message_id", "publish_time", "record_index")]
+        line = text(row) if CLICKS < 100_000 else hashlib.sha256(text(row).encode()).hexdigest()
+        found.append(f"{text(place)} {line}")
+    return sorted(found)
+
+
+def parsed(rows):
+    """Rows as they are once they were text."""
+    return (json.loads(text(row)) for row in each(rows))
 
 
 def of_files(folder):
@@ -172,12 +192,12 @@ def of_files(folder):
 
 def to_file(folder, rows):
     """Writes rows under the name of their content: work that is done twice leaves the same file."""
-    text = "\n".join(lines(rows))
+    written = "\n".join(map(text, rows))
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=folder.parent, delete=False) as file:
-        file.write(text)
-    os.rename(file.name, folder / hashlib.sha256(text.encode()).hexdigest())
+        file.write(written)
+    os.rename(file.name, folder / hashlib.sha256(written.encode()).hexdigest())
 
 
 @pytest.fixture

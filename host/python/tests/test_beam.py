@@ -41,6 +41,7 @@ from conftest import (
     long,
     messages_of,
     of_files,
+    parsed,
     to_file,
 )
 
@@ -94,7 +95,8 @@ def run(elements, folder, arguments, **options):
 
 def is_same(folder, ran):
     for name in ("rows", "letters"):
-        assert lines(of_files(folder / name)) == lines(json.loads(line) for line in lines(getattr(ran, name)))
+        written = (json.loads(file.read_text()) for file in (folder / name).iterdir())
+        assert lines(written) == lines(parsed(getattr(ran, name)))
 
 
 @pytest.mark.parametrize(

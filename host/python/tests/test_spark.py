@@ -8,6 +8,7 @@ import time
 import pyarrow as pa
 import pytest
 
+from pyarrow import parquet
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
@@ -51,9 +52,9 @@ def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
         fragile(how if how == "random" else f"{how}:{mark}")
     spark = session("local-cluster[2,1,1024]")
     try:
-        records = spark.createDataFrame(
-            [[message[name] for name in SCHEMA.names] for message in live.messages], SCHEMA
-        )
+        messages = pa.Table.from_pylist(live.messages).select(SCHEMA.names)
+        parquet.write_table(messages, tmp_path / "messages.parquet")
+        records = spark.read.schema(SCHEMA).parquet(str(tmp_path / "messages.parquet"))
         outputs = clickmill.spark.transform(records.repartition(8), MESSAGES, set=live.settings)
         rows, letters = outputs.rows.toArrow(), outputs.letters.toArrow()
         made_of = outputs.plugin_sets.toArrow()
