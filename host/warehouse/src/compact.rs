@@ -23,6 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::errors::ParquetError;
@@ -176,7 +177,7 @@ impl Warehouse {
             if !goes_on() {
                 return Ok(0);
             }
-            if let Err(error) = self.retire(file, now).await {
+            if let Err(error) = self.retire(&file.location, now).await {
                 failed.get_or_insert(error);
             }
         }
@@ -202,12 +203,8 @@ impl Warehouse {
     }
 
     /// Moves a file that is replaced to where it is for a while.
-    pub(super) async fn retire(
-        &self,
-        file: &ObjectMeta,
-        now: SystemTime,
-    ) -> Result<(), WarehouseError> {
-        let (from, to) = (&file.location, replaced(&file.location));
+    pub(super) async fn retire(&self, from: &Path, now: SystemTime) -> Result<(), WarehouseError> {
+        let to = replaced(from);
         let what = || format!("move `{from}`, which is replaced");
         let Some(disk) = &self.disk else {
             return match self.store.rename(from, &to).await {
@@ -252,7 +249,8 @@ impl Warehouse {
         }
         // Whoever is told to stop does this first: until the next one comes, other tools would read those rows twice.
         let retired = stream::iter(&merge.from).map(Ok::<_, WarehouseError>);
-        let retired = retired.try_for_each_concurrent(AT_ONCE, |file| self.retire(file, now));
+        let retired =
+            retired.try_for_each_concurrent(AT_ONCE, |file| self.retire(&file.location, now));
         runtime.block_on(retired)?;
         Ok(Some(rows))
     }

@@ -12,8 +12,8 @@
 //!
 //! A file's name says which flushes of which session it holds ([`super::flushes`]), and a flush's what is
 //! in it. So what is published again is still one file, and a reader knows which files of the log to leave
-//! out, whatever was interrupted. What is packed stays in the log for another half minute at least: whoever has
-//! listed it can end, however soon the next pack comes.
+//! out, whatever was interrupted. What is packed stays in the log for another half minute at least, and for ten more
+//! minutes in `_replaced`: whoever has listed it finds it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -55,9 +55,10 @@ const PACK_FILES: u64 = 64;
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
 const PACK_AGE: Duration = Duration::from_secs(60);
-/// So long a file stays at least once it is packed: a query opens the files that it has listed as it comes to
-/// them.
+/// So long a file stays in the log at least once it is packed: whoever lists the log and then the table finds it.
 const PACKED_STAYS: Duration = Duration::from_secs(30);
+/// So long it stays beside it then: a query opens the files that it has listed as it comes to them.
+const MOVED_STAYS: Duration = Duration::from_secs(600);
 /// How long nobody has written to a log that whoever compacts the table packs.
 const LEFT: Duration = Duration::from_secs(600);
 /// So often a stream looks whether something has, also while it writes nothing.
@@ -77,6 +78,8 @@ pub(super) struct Log {
     packing: Option<JoinHandle<Packed>>,
     /// What the table has too, and since when that is known, the oldest first.
     packed: VecDeque<(Instant, Path)>,
+    /// What was moved out of the log since, and when.
+    moved: VecDeque<(Instant, Path)>,
     /// Ends with the process, however that ends.
     _lock: File,
 }
@@ -157,6 +160,7 @@ impl Log {
             before: VecDeque::new(),
             packing: None,
             packed,
+            moved: VecDeque::new(),
             _lock: lock,
         };
         let left = |files| Waiting { files, ..Waiting::none() };
@@ -240,19 +244,24 @@ impl Log {
         let runtime = Handle::current();
         let day = waiting.day.get_or_insert_with(|| date(SystemTime::now()));
         let day = warehouse.day(&table, day);
-        let old = self.packed.partition_point(|(since, _)| since.elapsed() >= PACKED_STAYS);
-        let old: Vec<(Instant, Path)> = self.packed.drain(..old).collect();
+        let out = older(&mut self.packed, PACKED_STAYS);
+        let gone = older(&mut self.moved, MOVED_STAYS);
+        let now = Instant::now();
+        self.moved.extend(out.iter().map(|path| (now, replaced(path))));
         self.packing = Some(tokio::task::spawn_blocking(move || {
             let packed = warehouse.pack(&runtime, &day, schema, &waiting.files);
-            for (_, path) in old {
-                // One that stays is left out by readers, and removed by a later run.
+            // One that stays is left out by readers, and removed by a later run.
+            for path in out {
+                let _ = runtime.block_on(warehouse.retire(&path, SystemTime::now()));
+            }
+            for path in gone {
                 let _ = runtime.block_on(warehouse.store.delete(&path));
             }
             (waiting, packed)
         }));
     }
 
-    /// Waits for what is being packed, which removes what was packed long before it.
+    /// Waits for what is being packed, which moves out what was packed long before it.
     async fn settle(&mut self) {
         let Some(packing) = self.packing.take() else { return };
         match packing.await {
@@ -270,6 +279,12 @@ impl Log {
             Err(error) => tracing::error!(%error, "packing the log failed"),
         }
     }
+}
+
+/// Takes out what is older.
+fn older(files: &mut VecDeque<(Instant, Path)>, than: Duration) -> Vec<Path> {
+    let old = files.partition_point(|(since, _)| since.elapsed() >= than);
+    files.drain(..old).map(|(_, path)| path).collect()
 }
 
 impl Warehouse {
@@ -399,7 +414,7 @@ impl Warehouse {
         let held = self.held(table).await?;
         for file in self.list(&log.folder).await? {
             if Flushes::of(&file.location).is_some_and(|flush| held.has(&flush)) {
-                self.retire(&file, now).await?;
+                self.retire(&file.location, now).await?;
             }
         }
         Ok(())

@@ -187,7 +187,7 @@ fn killed_at_any_step_the_rows_are_the_same_and_the_next_one_goes_on() {
         // After each file that is moved.
         for (moved, file) in merge.from.iter().enumerate().take(9) {
             let now = SystemTime::now();
-            scratch.runtime.block_on(scratch.warehouse.retire(file, now)).unwrap();
+            scratch.runtime.block_on(scratch.warehouse.retire(&file.location, now)).unwrap();
             assert_eq!((scratch.in_table(), scratch.holds(51)), (17 - moved, 2));
         }
         assert_eq!(scratch.compact(SystemTime::now()).merged, 0);

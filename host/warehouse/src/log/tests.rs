@@ -402,10 +402,21 @@ async fn what_is_packed_can_be_read_for_a_while() {
     let log = Log::open(&warehouse, &scratch.table, &schema, "p").await.unwrap();
     let (mut log, mut flush) = (log.unwrap(), Flushes::begin());
     let mut listed = Vec::new();
-    for n in 0..4 {
-        if n == 3 {
-            // The first of them was packed long ago.
-            log.packed[0].0 -= PACKED_STAYS;
+    let stays = |path: &Path| warehouse.on_disk(path).unwrap().exists();
+    for n in 0..5 {
+        match n {
+            // The first of them was packed long ago, …
+            3 => log.packed[0].0 -= PACKED_STAYS,
+            4 => {
+                // … and is found by whoever has listed it, …
+                let (first, now): (&Path, _) = (&listed[0], &replaced(&listed[0]));
+                assert_eq!((stays(first), stays(now)), (false, true));
+                let reading = warehouse.reading(Vec::new());
+                assert!(reading.get(first).await.is_ok());
+                // … for so long.
+                log.moved[0].0 -= MOVED_STAYS;
+            }
+            _ => {}
         }
         let bytes = warehouse.parquet(&rows(10 * n..10 * n + 10)).unwrap();
         listed.push(flush.in_log(&log.folder, &bytes));
@@ -414,9 +425,8 @@ async fn what_is_packed_can_be_read_for_a_while() {
         log.close().await;
         assert_eq!(scratch.seen().await, sum(10 * n + 10));
     }
-    let stays = |path: &Path| warehouse.on_disk(path).unwrap().exists();
     let stay: Vec<bool> = listed.iter().map(stays).collect();
     // However slow this machine is: what was packed last is there.
-    assert!(!stay[0] && stay[3], "{stay:?}");
+    assert!(!stay[0] && !stays(&replaced(&listed[0])) && stay[4], "{stay:?}");
     assert!(log.packed.iter().all(|(_, path)| stays(path)));
 }
