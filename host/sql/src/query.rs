@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
@@ -325,7 +325,10 @@ fn named_in(sql: &str, dataset: &str, tables: &[(TableName, TableSchema)]) -> Ve
 }
 
 fn has_publish_time(schema: &SchemaRef) -> bool {
-    schema.column_with_name(PUBLISH_TIME).is_some()
+    let column = schema.column_with_name(PUBLISH_TIME);
+    column.is_some_and(|(_, column)| {
+        matches!(column.data_type(), DataType::Timestamp(TimeUnit::Microsecond, Some(_)))
+    })
 }
 
 /// A session that speaks BigQuery's dialect, without tables.

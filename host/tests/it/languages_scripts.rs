@@ -306,7 +306,7 @@ impl Language {
             let code = letters[at]["code"].as_str().unwrap();
             assert!(code.starts_with("plugin_") || code == "exception", "{letters:#?}");
         }
-        for at in [2, 4, 5] {
+        for at in 2..=5 {
             own(at);
         }
         // What a function returns is no row.

@@ -38,11 +38,17 @@ def told(error: BaseException, home: str) -> str:
     except BaseException:
         # Its own `__str__` fails.
         text = f"{text}, whose text can't be told"
-    line, is_own = "", False
+    at, rank = None, 0
+    # There may be a thousand calls, of few files.
+    ranks = {}
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if is_of(home, file) or not (is_own or os.path.dirname(file) == _OWN or file.startswith("<")):
-            line, is_own = f"({os.path.basename(file)}, line {trace.tb_lineno})", is_of(home, file)
+        if file not in ranks:
+            is_outside = os.path.dirname(file) != _OWN and not file.startswith("<")
+            ranks[file] = 2 if is_of(home, file) else int(is_outside)
+        if ranks[file] and ranks[file] >= rank:
+            at, rank = trace, ranks[file]
         trace = trace.tb_next
+    line = at and f"({os.path.basename(at.tb_frame.f_code.co_filename)}, line {at.tb_lineno})"
     return " ".join(filter(None, (line, text) if len(text) > _LONG else (text, line)))
