@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Schema};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonArray, NullableEncoder, WriterBuilder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions, ReaderBuilder};
@@ -13,7 +13,7 @@ use arrow::util::display::array_value_to_string;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 
 use super::kind::{Kind, is_json};
 
@@ -103,7 +103,8 @@ pub(super) fn encode(
     rows.map_err(|error| ArrowError::JsonError(error.to_string()))
 }
 
-/// Bytes in base64, and decimals as texts, since numbers of JSON may lose digits.
+/// Bytes in base64, decimals as texts, since numbers of JSON may lose digits, and as texts the floats that no number
+/// of JSON is.
 #[derive(Debug)]
 struct Exact;
 
@@ -118,6 +119,22 @@ impl<F: Fn(usize) -> String> Encoder for Quoted<F> {
     }
 }
 
+/// Writes floats of which some are no numbers of JSON.
+struct Floats<'a>(&'a Float64Array);
+
+impl Encoder for Floats<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        let value = self.0.value(row);
+        let told = match Number::from_f64(value) {
+            Some(number) => number.to_string(),
+            None if value.is_nan() => r#""NaN""#.to_owned(),
+            None if value > 0.0 => r#""Infinity""#.to_owned(),
+            None => r#""-Infinity""#.to_owned(),
+        };
+        out.extend_from_slice(told.as_bytes());
+    }
+}
+
 impl EncoderFactory for Exact {
     fn make_default_encoder<'a>(
         &self,
@@ -129,6 +146,10 @@ impl EncoderFactory for Exact {
             Box::new(Quoted(move |row| STANDARD.encode(bytes.value(row))))
         } else if let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() {
             Box::new(Quoted(move |row| decimals.value_as_string(row)))
+        } else if let Some(floats) = array.as_primitive_opt::<Float64Type>()
+            && floats.values().iter().any(|value| !value.is_finite())
+        {
+            Box::new(Floats(floats))
         } else {
             return Ok(None);
         };
@@ -252,11 +273,17 @@ mod tests {
                 "text": "\"\u{7}\u{1f600}", "items": [{"raw": "AP8=", "price": "-0.000000001"}, {}],
             })),
             row(json!({"items": []})),
+            row(json!({"ratio": "NaN"})),
+            row(json!({"ratio": "Infinity"})),
+            row(json!({"ratio": "-Infinity"})),
         ];
-        let batch = decode(&schema, &[&rows[0], &rows[1]]).unwrap();
+        let batch = decode(&schema, &rows.each_ref()).unwrap();
+        let ratio = batch.column(5).as_primitive::<Float64Type>();
+        assert_eq!((ratio.null_count(), ratio.value(4)), (1, f64::NEG_INFINITY));
         for nulls in [false, true] {
             let told = encode(&plainly(&batch).unwrap(), nulls).unwrap();
-            assert_eq!(decode(&schema, &[&told[0], &told[1]]).unwrap(), batch);
+            let again: Vec<&Map<String, Json>> = told.iter().collect();
+            assert_eq!(decode(&schema, &again).unwrap(), batch);
             assert_eq!(told[1].contains_key("day"), nulls);
             assert_eq!(told[0]["price"], rows[0]["price"]);
         }
