@@ -194,7 +194,7 @@ impl Loaded {
             let output = &format!("{output_bytes} bytes");
             Ending::of(&error, store.data(), &CallLimits { limits, fuel, output }).text
         });
-        store.data_mut().tell_errors_of_call(answer.as_ref().err().map(String::as_str));
+        store.data_mut().tell_errors_of_call(answer.is_err());
         let (answer,) = answer.map_err(failed)?;
         answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))
     }

@@ -40,8 +40,9 @@ pub(super) struct Guest {
     /// The last error line, or the first one of a trace: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
     trace: Trace,
-    /// Error lines that are not written yet.
+    /// Error lines that are not written yet, and which of them is the last error.
     errors: Vec<String>,
+    last_error_at: usize,
     /// The size that its memory was refused to grow to when it grew last, in bytes.
     pub refused_memory: Option<usize>,
     /// The memory that it has, in bytes: of all its memories together.
@@ -72,6 +73,7 @@ impl Guest {
             last_error: None,
             trace: Trace::default(),
             errors: Vec::new(),
+            last_error_at: 0,
             refused_memory: None,
             memory: 0,
             most_memory: 0,
@@ -134,36 +136,43 @@ impl Guest {
         self.lines_unwritten += u64::from(left.is_none());
         let shown = (is_read && left.is_some()).then(|| self.hidden.keep_all_out(&message));
         if is_error {
+            if self.errors.len() == MOST_ERRORS_KEPT {
+                self.tell_errors();
+            }
             self.keep_error(message);
-        } else {
-            self.tell_errors();
+            self.errors.extend(shown);
+            return;
         }
+        // It went on: what it said before is not why it traps, if it does.
+        self.tell_errors();
+        (self.last_error, self.trace) = (None, Trace::Nowhere);
         let Some(message) = shown else { return };
         let plugin = &*self.stage;
         match level {
-            // Before it traps, a panic says so here: the fault is reported with it.
-            Level::Error if self.trace == Trace::Nowhere => self.errors.push(message),
-            Level::Debug | Level::Error => tracing::debug!(plugin, message, "plugin says"),
+            Level::Debug => tracing::debug!(plugin, message, "plugin says"),
             Level::Info => tracing::info!(plugin, message, "plugin says"),
             Level::Warn => tracing::warn!(plugin, message, "plugin says"),
+            Level::Error => {}
         }
     }
 
-    /// Writes the error lines, after which it went on.
+    /// Writes the error lines that are kept.
     fn tell_errors(&mut self) {
         let plugin = &*self.stage;
         for message in self.errors.drain(..) {
             tracing::error!(plugin, message, "plugin says");
         }
+        self.last_error_at = 0;
     }
 
-    /// Writes the error lines of a call that is over, and how it ended if not well: what that tells is not told
-    /// twice.
-    pub(super) fn tell_errors_of_call(&mut self, ending: Option<&str>) {
-        if let Some(message) =
-            self.errors.pop_if(|last| ending.is_some_and(|it| it.ends_with(&**last)))
-        {
-            tracing::debug!(plugin = &*self.stage, message, "plugin says");
+    /// Writes the error lines of a call that is over. Those of a panic, by which it has trapped, are told with the
+    /// fault.
+    pub(super) fn tell_errors_of_call(&mut self, has_trapped: bool) {
+        if has_trapped {
+            let plugin = &*self.stage;
+            for message in self.errors.drain(self.last_error_at.min(self.errors.len())..) {
+                tracing::debug!(plugin, message, "plugin says");
+            }
         }
         self.tell_errors();
     }
@@ -184,10 +193,14 @@ impl Guest {
             (_, last) => {
                 self.trace = Trace::begun_by(&message);
                 *last = Some(message);
+                self.last_error_at = self.errors.len();
             }
         }
     }
 }
+
+/// Error lines that are kept until it is known whether they are told with a fault.
+const MOST_ERRORS_KEPT: usize = 64;
 
 /// Where in a trace the error lines are. Go's runtime writes one in pieces, and where a line of it ends is not told.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

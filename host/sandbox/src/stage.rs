@@ -202,6 +202,7 @@ impl StageWorker {
             Err(_) => limits.max_output_bytes,
         };
         allowance.spend(used, guest.most_memory + copied);
+        let has_trapped = answer.is_err();
         let answer = match answer {
             Ok(Ok(output)) => {
                 let Stage { reads, writes, multiplies, redactor, .. } = &*self.stage;
@@ -227,7 +228,7 @@ impl StageWorker {
                 Err(Ending::of(&error, guest, &told).with(&share))
             }
         };
-        guest.tell_errors_of_call(answer.as_ref().err().map(|ending| &*ending.text));
+        guest.tell_errors_of_call(has_trapped);
         if let Ok(answer) = &answer {
             let said = std::mem::take(&mut guest.unreadable);
             let rows = answer.came_from.as_ref().map_or(rows, Vec::len);

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, is_not_true,
 };
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::prelude::{col, in_list, lit};
+use datafusion::prelude::{col, in_list, lit, not};
 
 use clickmill_core::schema::provenance::PUBLISH_TIME;
 
@@ -43,12 +43,13 @@ pub(super) struct EachOnce {
 }
 
 impl EachOnce {
-    /// Which rows have to be numbered for an answer by these filters: those of messages that come again.
+    /// Which rows have to be numbered for an answer by these filters, those of messages that come again, and which
+    /// are the others.
     async fn again(
         &self,
         state: &dyn Session,
         filters: &[Expr],
-    ) -> Result<Option<Expr>, DataFusionError> {
+    ) -> Result<Option<(Expr, Expr)>, DataFusionError> {
         let doubtful = self.published.iter().fold(col(PUBLISH_TIME).is_null(), |others, bounds| {
             others.or(col(PUBLISH_TIME).between(moment(bounds.0), moment(bounds.1)))
         });
@@ -62,7 +63,8 @@ impl EachOnce {
         let plan = state.create_physical_plan(&asked).await?;
         let found = collect(plan, state.task_ctx()).await?;
         if found.iter().map(RecordBatch::num_rows).sum::<usize>() == MOST_MESSAGES {
-            return Ok(Some(doubtful));
+            // It is never null. By this form of it files are passed over, and by the one below they are not.
+            return Ok(Some((doubtful.clone(), not(doubtful))));
         }
         let times = found
             .iter()
@@ -76,16 +78,17 @@ impl EachOnce {
             let moments = known.iter().copied().map(moment).collect();
             within.and(in_list(col(PUBLISH_TIME), moments, false))
         });
-        Ok(unknown.into_iter().chain(known).reduce(Expr::or))
+        let again = unknown.into_iter().chain(known).reduce(Expr::or);
+        Ok(again.map(|again| (again.clone(), is_not_true(again))))
     }
 
     /// The rows, before any filter.
-    fn rows(&self, again: Option<Expr>) -> Result<LogicalPlanBuilder, DataFusionError> {
+    fn rows(&self, again: Option<(Expr, Expr)>) -> Result<LogicalPlanBuilder, DataFusionError> {
         let unique = LogicalPlanBuilder::from(self.unique.clone());
         let suspected = LogicalPlanBuilder::from(self.suspected.clone());
-        let Some(again) = again else { return unique.union(suspected.build()?) };
+        let Some((again, others)) = again else { return unique.union(suspected.build()?) };
         let numbered = over(&self.numbered, &again)?;
-        unique.union(suspected.filter(is_not_true(again))?.build()?)?.union(numbered)
+        unique.union(suspected.filter(others)?.build()?)?.union(numbered)
     }
 }
 

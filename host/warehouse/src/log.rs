@@ -12,7 +12,7 @@
 //!
 //! A file's name says which flushes of which session it holds ([`super::flushes`]), and a flush's what is
 //! in it. So what is published again is still one file, and a reader knows which files of the log to leave
-//! out, whatever was interrupted. What is packed stays in the log for another half minute at least, and for ten more
+//! out, whatever was interrupted. What is packed stays in the log for another half minute at least, and for five more
 //! minutes in `_replaced`: whoever has listed it finds it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -58,7 +58,7 @@ const PACK_AGE: Duration = Duration::from_secs(60);
 /// So long a file stays in the log at least once it is packed: whoever lists the log and then the table finds it.
 const PACKED_STAYS: Duration = Duration::from_secs(30);
 /// So long it stays beside it then: a query opens the files that it has listed as it comes to them.
-const MOVED_STAYS: Duration = Duration::from_secs(600);
+const MOVED_STAYS: Duration = Duration::from_secs(300);
 /// How long nobody has written to a log that whoever compacts the table packs.
 const LEFT: Duration = Duration::from_secs(600);
 /// So often a stream looks whether something has, also while it writes nothing.

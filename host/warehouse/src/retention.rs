@@ -45,10 +45,12 @@ impl Warehouse {
         let is_day_over =
             |file: &ObjectMeta| day_of(&file.location).is_some_and(|day| day < &*oldest);
         // A flush is written before it is packed. Its row would be seen again without the pack.
-        let mut logged = match self.disk {
-            Some(_) => self.list(&self.log(table)).await?,
-            None => Vec::new(),
-        };
+        let mut logged = Vec::new();
+        if self.disk.is_some() {
+            let log = self.log(table);
+            logged = self.list(&log).await?;
+            logged.extend(self.list(&replaced(&log)).await?);
+        }
         // In this order: what is moved meanwhile is found.
         let mut in_table = self.list(&self.table(table)).await?;
         let mut replaced = self.list(&replaced(&self.table(table))).await?;

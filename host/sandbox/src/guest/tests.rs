@@ -38,6 +38,35 @@ fn of_a_trace_its_first_line_is_kept_and_else_the_last() {
     }
 }
 
+/// What is told with a fault is not told before it, and what it did not end by is no reason of it.
+#[test]
+fn error_lines_are_kept_until_it_is_known_what_they_were() {
+    let lines = |lines: &[(Level, &str)]| {
+        let mut guest = Guest::new("test".into(), Limits::default(), Default::default());
+        for (level, line) in lines {
+            guest.log(*level, (*line).to_owned());
+        }
+        let of_trap = guest.errors[guest.last_error_at..].join(", ");
+        (guest.last_error, guest.errors.len(), of_trap)
+    };
+    use Level::{Error, Info};
+    let said = |text: &str| Some(text.to_owned());
+    for (logged, wanted) in [
+        (&[(Error, "a"), (Error, "b")][..], (said("b"), 2, "b")),
+        (&[(Error, "a"), (Info, "b")], (None, 0, "")),
+        (&[(Error, "panic: a"), (Info, "b"), (Error, "c")], (said("c"), 1, "c")),
+        (
+            &[(Error, "a"), (Error, "panic: "), (Error, "b"), (Error, "goroutine 1")],
+            (said("panic: b"), 4, "panic: , b, goroutine 1"),
+        ),
+        // Beyond the lines that it may write.
+        (&[(Error, "a"); 20], (said("a"), 16, "")),
+    ] {
+        let (last, kept, of_trap) = lines(logged);
+        assert_eq!((last, kept, of_trap.as_str()), wanted, "{logged:?}");
+    }
+}
+
 #[test]
 fn pieces_of_a_trace_are_no_longer_than_a_line_and_tell_no_secret() {
     let limits = Limits::default();
