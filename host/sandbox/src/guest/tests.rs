@@ -43,9 +43,12 @@ fn of_a_trace_its_first_line_is_kept_and_else_the_last() {
 fn error_lines_are_kept_until_it_is_known_what_they_were() {
     let lines = |lines: &[(Level, &str)]| {
         let mut guest = Guest::new("test".into(), Limits::default(), Default::default());
-        for (level, line) in lines {
-            guest.log(*level, (*line).to_owned());
-        }
+        let reader = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        tracing::subscriber::with_default(reader, || {
+            for (level, line) in lines {
+                guest.log(*level, (*line).to_owned());
+            }
+        });
         let of_trap = guest.errors[guest.last_error_at..].join(", ");
         (guest.last_error, guest.errors.len(), of_trap)
     };
