@@ -9,11 +9,6 @@ use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 /// Functions within each other that a trap tells, the innermost ones.
 const MAX_FRAMES: usize = 64;
 
-/// What calls within each other may have of a stack, in bytes. An interpreter looks after one of its own, which is
-/// to be full before this one is: then it tells the line. Of the two megabytes that a stack has by itself, what is
-/// left is for functions of the host.
-const MAX_STACK_BYTES: usize = 3 << 19;
-
 /// Settings with a cache folder, which is an absolute path.
 pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
     let mut cache_config = CacheConfig::new();
@@ -25,7 +20,6 @@ pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
         .cranelift_opt_level(OptLevel::Speed)
         // A profile tells where a call is down to its first function.
         .wasm_backtrace_max_frames(NonZeroUsize::new(MAX_FRAMES))
-        .max_wasm_stack(MAX_STACK_BYTES)
         // Deterministic, and it measures what a plugin costs: see `host/benches`.
         .consume_fuel(true)
         // A plugin call is a plain call; with it on, each costs half a microsecond more.
