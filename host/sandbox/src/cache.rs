@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use clickmill_core::causes;
 use clickmill_core::private::{self, NotOurs};
+use clickmill_mapped::Mapped;
 
 /// Why compiled code is not kept in a folder.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,8 @@ pub enum CacheError {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Compiled code that is mapped, where it is kept at all.
+    mapped: Option<Mapped>,
     /// Removed when this is dropped.
     _of_this_process: Option<tempfile::TempDir>,
 }
@@ -52,8 +55,12 @@ impl Folder {
     ///
     /// There is no place for a folder of this process either.
     pub(crate) fn open(named: Option<&Path>) -> Result<Self, CacheError> {
-        match named.map(|folder| (folder, usable(folder))) {
-            Some((_, Ok(path))) => return Ok(Self { path, _of_this_process: None }),
+        match named.map(|folder| (folder, usable(folder, CODE))) {
+            Some((folder, Ok(path))) => {
+                let mapped = usable(folder, MAPPED).ok();
+                let mapped = mapped.map(|folder| Mapped::new(folder, MAX_KEPT_BYTES));
+                return Ok(Self { path, mapped, _of_this_process: None });
+            }
             Some((folder, Err(error))) => {
                 let (folder, error) = (folder.display(), causes(&error));
                 tracing::warn!(
@@ -71,7 +78,13 @@ impl Folder {
         let made = tempfile::Builder::new().permissions(user_alone).tempdir();
         let made =
             made.map_err(|source| CacheError::Make { path: std::env::temp_dir(), source })?;
-        Ok(Self { path: private::ours(made.path())?, _of_this_process: Some(made) })
+        let path = private::ours(made.path())?;
+        Ok(Self { path, mapped: None, _of_this_process: Some(made) })
+    }
+
+    /// Compiled code that is mapped, where it is kept.
+    pub(crate) fn mapped(&self) -> Option<&Mapped> {
+        self.mapped.as_ref()
     }
 
     /// Where it is: an absolute path without links.
@@ -82,6 +95,8 @@ impl Folder {
 
 /// The folder of compiled code in there. It is cleared of whatever else is in it, old or unknown.
 const CODE: &str = "compiled";
+/// The folder of what is mapped in there, as the engine's own cache does not have it: unpacked.
+const MAPPED: &str = "mapped";
 
 /// Where compiled code lies in that folder, below a folder of its compiler.
 const MODULES: &str = "modules";
@@ -163,15 +178,15 @@ fn gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Where compiled code may be kept in a folder: in one of its own, without links. Both are made for the user
+/// Where compiled code may be kept in a folder: in one of its own by this name, without links. Both are made for the user
 /// alone where they were not there.
 ///
 /// # Errors
 ///
 /// They can't be made, or others than the user can write to them or to one above, or something of others is in
 /// there.
-fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
-    let folder = ours(&ours(folder)?.join(CODE))?;
+fn usable(folder: &Path, name: &str) -> Result<PathBuf, CacheError> {
+    let folder = ours(&ours(folder)?.join(name))?;
     let looked = fs::metadata(&folder).and_then(|metadata| {
         // Where nobody else gets in any more it does not matter what is open in it, which is up to the umask.
         let is_shut = metadata.mode() & 0o077 == 0;
@@ -221,7 +236,7 @@ mod tests {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         };
         let cache = scratch.path().join("cache");
-        let folder = usable(&cache).unwrap();
+        let folder = usable(&cache, CODE).unwrap();
         let below = folder.join("modules");
         let entry = below.join("entry");
         fs::create_dir(&below).unwrap();
@@ -232,7 +247,7 @@ mod tests {
             for (below_mode, entry_mode) in [(0o755, 0o644), (0o775, 0o644), (0o755, 0o666)] {
                 set(&below, below_mode);
                 set(&entry, entry_mode);
-                into.push(usable(&cache).is_ok());
+                into.push(usable(&cache, CODE).is_ok());
             }
         }
         assert_eq!((whole, shut), (vec![true, false, false], vec![true; 3]));
@@ -242,13 +257,19 @@ mod tests {
             set(&folder, folder_mode);
             set(&below, 0o755);
             set(&entry, 0o644);
-            assert!(matches!(usable(&cache), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+            assert!(matches!(
+                usable(&cache, CODE),
+                Err(CacheError::NotOurs(NotOurs::Writable { .. }))
+            ));
         }
         fs::remove_file(below.join("link")).unwrap();
-        assert!(usable(&cache).is_ok());
+        assert!(usable(&cache, CODE).is_ok());
         // Only root can give a file away.
         if std::os::unix::fs::chown(&entry, Some(12_345), None).is_ok() {
-            assert!(matches!(usable(&cache), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+            assert!(matches!(
+                usable(&cache, CODE),
+                Err(CacheError::NotOurs(NotOurs::Writable { .. }))
+            ));
         }
     }
 

@@ -9,7 +9,6 @@ mod functions;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -267,11 +266,9 @@ pub(super) struct WithinBounds {
 }
 
 impl WithinBounds {
-    /// Those of a compiler whose settings hash like `settings`: another one may take longer.
-    pub(super) fn of(cache: &Path, settings: impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        settings.hash(&mut hasher);
-        Self { folder: cache.join(AFFORDED).join(format!("{:016x}", hasher.finish())) }
+    /// Those of a compiler with settings of this number: another one may take longer.
+    pub(super) fn of(cache: &Path, settings: &str) -> Self {
+        Self { folder: cache.join(AFFORDED).join(settings) }
     }
 
     /// Whether a component of this digest is among them.

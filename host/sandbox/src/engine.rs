@@ -198,7 +198,7 @@ impl Engine {
         let on_demand = started(&config)?;
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime = started(&config)?;
-        let afforded = WithinBounds::of(folder.path(), wasmtime.precompile_compatibility_hash());
+        let afforded = WithinBounds::of(folder.path(), &settings::number(&wasmtime));
         let processes = Processes::default();
         let folder = Arc::new(folder);
         let compiling = Compiling { folder, afforded, compiler: None, processes };
@@ -261,28 +261,47 @@ impl Engine {
             return Err(EngineError::TooLarge { bytes: bytes.len(), limit: self.limits.max_bytes });
         }
         let parts = shape::check(bytes)?;
-        let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
-        if let Some(compiler) = compiler {
-            let digest = Digest::of(bytes);
-            if !afforded.has(&digest) {
-                if bytes.len() >= LARGE_BYTES {
-                    let (bytes, max_secs) = (bytes.len(), self.limits.max_compile_secs);
-                    tracing::info!(
-                        bytes,
-                        max_secs,
-                        "compiling a large component, which takes a while the first time"
-                    );
-                }
-                processes.compile(compiler, folder.path(), self.limits, bytes)?;
-                let swept =
-                    cache::sweep(folder.path(), cache::MAX_KEPT_BYTES, || afforded.forget());
-                if let Err(error) = swept {
-                    tracing::warn!(%error, "compiled plugins beyond 512 MiB are not removed");
-                }
-                afforded.add(&digest);
-            }
-        }
         let wasmtime = if parts.fit(POOLED) { &self.wasmtime } else { &self.on_demand };
+        let digest = Digest::of(bytes);
+        let Some(mapped) = self.compiling.folder.mapped() else {
+            return self.compile_as(wasmtime, bytes, &digest);
+        };
+        let name = format!("{}-{digest}", settings::number(wasmtime));
+        if let Some(component) = mapped.open(wasmtime, &name) {
+            return Ok(component);
+        }
+        let component = self.compile_as(wasmtime, bytes, &digest)?;
+        if let Err(error) = mapped.keep(&component, &name) {
+            tracing::warn!(%error, "a compiled plugin is not kept so that it can be mapped");
+        }
+        Ok(component)
+    }
+
+    fn compile_as(
+        &self,
+        wasmtime: &wasmtime::Engine,
+        bytes: &[u8],
+        digest: &Digest,
+    ) -> Result<Component, EngineError> {
+        let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
+        if let Some(compiler) = compiler
+            && !afforded.has(digest)
+        {
+            if bytes.len() >= LARGE_BYTES {
+                let (bytes, max_secs) = (bytes.len(), self.limits.max_compile_secs);
+                tracing::info!(
+                    bytes,
+                    max_secs,
+                    "compiling a large component, which takes a while the first time"
+                );
+            }
+            processes.compile(compiler, folder.path(), self.limits, bytes)?;
+            let swept = cache::sweep(folder.path(), cache::MAX_KEPT_BYTES, || afforded.forget());
+            if let Err(error) = swept {
+                tracing::warn!(%error, "compiled plugins beyond 512 MiB are not removed");
+            }
+            afforded.add(digest);
+        }
         Component::from_binary(wasmtime, bytes).map_err(|error| EngineError::Compile(error.into()))
     }
 }

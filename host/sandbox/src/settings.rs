@@ -1,10 +1,11 @@
 //! How components are compiled, which is the same wherever they are: code that one process compiles is
 //! another's to run.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use wasmtime::{Cache, CacheConfig, Config, OptLevel};
+use wasmtime::{Cache, CacheConfig, Config, Engine, OptLevel};
 
 /// Functions within each other that a trap tells, the innermost ones.
 const MAX_FRAMES: usize = 64;
@@ -38,4 +39,11 @@ pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
         // functions is another's subtype) ends the process: RUSTSEC-2026-0570.
         .wasm_gc(false);
     Ok(config)
+}
+
+/// A number of an engine's compiler and settings: what another one has compiled it does not run.
+pub(super) fn number(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
