@@ -59,6 +59,12 @@ fn faucet_stream(host: &Host) {
     let input = generated(host, Kind::Shop, *SHOP);
     let output = host.path("output.jsonl");
     let pipeline = host.path("faucet.yaml");
+    // It takes no text.
+    let module = host.path("nothing.wasm");
+    let wat = fs::read_to_string(root().join("host/benches/peers/nothing.wat")).unwrap();
+    let wat = wast::parser::ParseBuffer::new(&wat).unwrap();
+    let wasm = wast::parser::parse::<wast::Wat<'_>>(&wat).unwrap().encode().unwrap();
+    fs::write(&module, wasm).unwrap();
     let text = format!(
         "version: 1
 name: shop
@@ -70,7 +76,7 @@ pipeline:
   sink: {{ type: jsonl, config: {{ path: {output} }} }}
 ",
         input = input.display(),
-        module = root().join("host/benches/peers/nothing.wat").display(),
+        module = module.display(),
         output = output.display(),
     );
     fs::write(&pipeline, text).unwrap();
