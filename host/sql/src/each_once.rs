@@ -124,9 +124,10 @@ impl TableProvider for EachOnce {
             let asks = |part: &Expr| {
                 Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)))
             };
-            Ok(match filter.exists(asks)? {
-                true => TableProviderFilterPushDown::Unsupported,
-                false => TableProviderFilterPushDown::Exact,
+            Ok(if filter.exists(asks)? {
+                TableProviderFilterPushDown::Unsupported
+            } else {
+                TableProviderFilterPushDown::Exact
             })
         };
         filters.iter().map(is_of_rows).collect()
