@@ -178,8 +178,8 @@ fn gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Where compiled code may be kept in a folder: in one of its own by this name, without links. Both are made for the user
-/// alone where they were not there.
+/// Where compiled code may be kept in a folder: in one of its own by this name, without links. Both are made for
+/// the user alone where they were not there.
 ///
 /// # Errors
 ///

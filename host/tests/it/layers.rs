@@ -150,7 +150,8 @@ fn heavy_libraries_are_behind_one_door_each() {
     }
 }
 
-/// But for allocators, compiled code that is mapped, exports that a crate generates of itself, and what misbehaves on purpose.
+/// But for allocators, compiled code that is mapped, exports that a crate generates of itself, and what misbehaves
+/// on purpose.
 #[test]
 fn unsafe_code_is_forbidden_in_every_crate_and_in_new_plugins() {
     let new = "host/cli/templates/rust".to_owned();
