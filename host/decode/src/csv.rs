@@ -30,6 +30,7 @@ mod refused;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::buffer::Buffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use csv_core::{Reader, ReaderBuilder};
@@ -200,7 +201,9 @@ impl Csv {
             return Ok(None);
         }
         let bytes = self.at - begin;
-        records.decoded(&self.context, &self.schema, columns, &self.block, bytes).map(Some)
+        let columns =
+            columns.into_iter().map(|(bytes, offsets)| (Buffer::from_vec(bytes), offsets));
+        records.decoded(&self.context, &self.schema, columns, self.block.clone(), bytes).map(Some)
     }
 
     /// Reads records of the batch that begins at `begin` as long as they are what most are: one line, no quote,

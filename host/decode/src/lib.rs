@@ -29,8 +29,8 @@ use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Blocks that are read into again once nobody uses them.
-const KEPT_BLOCKS: usize = 4;
+/// Buffers of a decoder that are written into again once nobody uses them: as many as there are batches on their way.
+const KEPT_BUFFERS: usize = 16;
 
 /// What a block of input became.
 pub struct Decoded {
@@ -243,15 +243,15 @@ impl Records {
         self,
         context: &Context,
         schema: &SchemaRef,
-        columns: Vec<(Vec<u8>, Vec<i32>)>,
-        block: &Bytes,
+        columns: impl IntoIterator<Item = (Buffer, Vec<i32>)>,
+        block: Bytes,
         bytes: usize,
     ) -> Result<Decoded, DecodeError> {
         let line = self.lines.first().copied().unwrap_or(1);
         let failed = |source| DecodeError::Batch { line, source };
         let columns = columns.into_iter().map(|(bytes, offsets)| -> Result<ArrayRef, ArrowError> {
             let offsets = OffsetBuffer::new(offsets.into());
-            Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), None)?))
+            Ok(Arc::new(StringArray::try_new(offsets, bytes, None)?))
         });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.lines.len()));
@@ -262,11 +262,46 @@ impl Records {
             header: context.header.clone(),
             positions: Positions::Lines(self.lines),
             places: None,
-            block: block.clone(),
+            block,
             ranges: self.ranges,
         };
         let batch = Batch { columns, origins, ingest_time: context.ingest_time };
         Ok(Decoded { batch, malformed: self.malformed, bytes })
+    }
+}
+
+/// Buffers whose pages are the process's already, which a new one's are not: the kernel has to clear each.
+#[derive(Default)]
+struct Buffers {
+    /// Those given, the oldest first, which may still be in use.
+    given: VecDeque<Bytes>,
+}
+
+impl Buffers {
+    /// An empty buffer of at least so many bytes: one that nobody uses any more, or a new one.
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let unused = self.given.iter().position(Bytes::is_unique);
+        let unused = unused.and_then(|at| self.given.remove(at)?.try_into_mut().ok());
+        let mut buffer = unused.map_or_else(Vec::new, |mut buffer| {
+            buffer.clear();
+            Vec::from(buffer)
+        });
+        buffer.reserve_exact(bytes);
+        buffer
+    }
+
+    /// What a buffer holds now, which can be taken again once nobody has it.
+    fn give(&mut self, buffer: Vec<u8>) -> Bytes {
+        let bytes = Bytes::from(buffer);
+        // No record is so large mostly.
+        if bytes.len() <= 2 * BLOCK_BYTES {
+            self.given.push_back(bytes.clone());
+        }
+        // One that is used for longer is not waited for.
+        if self.given.len() > KEPT_BUFFERS {
+            self.given.pop_front();
+        }
+        bytes
     }
 }
 
@@ -276,25 +311,12 @@ struct Blocks {
     ended: bool,
     /// Bytes read at once.
     block_bytes: usize,
-    /// The blocks before, the oldest first, which may still be in use.
-    given: VecDeque<Bytes>,
+    buffers: Buffers,
 }
 
 impl Blocks {
     fn of(input: Box<dyn Read + Send>, block_bytes: usize) -> Self {
-        Self { input, ended: false, block_bytes, given: VecDeque::new() }
-    }
-
-    /// Room for a block: that of one that nobody uses any more, whose pages are the process's already.
-    fn room(&mut self, bytes: usize) -> Vec<u8> {
-        let unused = self.given.iter().position(Bytes::is_unique);
-        let unused = unused.and_then(|at| self.given.remove(at)?.try_into_mut().ok());
-        let mut room = unused.map_or_else(Vec::new, |mut block| {
-            block.clear();
-            Vec::from(block)
-        });
-        room.reserve_exact(bytes);
-        room
+        Self { input, ended: false, block_bytes, buffers: Buffers::default() }
     }
 
     /// The next block: `rest`, what is left of the last one, and more of the input. `None` where the
@@ -303,7 +325,7 @@ impl Blocks {
         if self.ended {
             return Ok(None);
         }
-        let mut block = self.room(rest.len() + self.block_bytes);
+        let mut block = self.buffers.take(rest.len() + self.block_bytes);
         block.extend_from_slice(rest);
         let wanted = block.len() + self.block_bytes;
         while block.len() < wanted && !self.ended {
@@ -312,13 +334,7 @@ impl Blocks {
             let got = got.map_err(|source| DecodeError::Read { line: line - 1, source })?;
             self.ended = got == 0 || (got as u64) < missing;
         }
-        let block = Bytes::from(block);
-        self.given.push_back(block.clone());
-        // One that is used for longer is not waited for.
-        if self.given.len() > KEPT_BLOCKS {
-            self.given.pop_front();
-        }
-        Ok(Some(block))
+        Ok(Some(self.buffers.give(block)))
     }
 }
 

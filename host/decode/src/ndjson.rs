@@ -3,11 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
+use super::{
+    Blocks, Buffers, Context, DecodeError, Decoded, Malformed, Records, reason, too_large,
+};
 use clickmill_core::batch::Position;
 
 pub(super) struct Ndjson {
@@ -16,6 +19,8 @@ pub(super) struct Ndjson {
     max_record_bytes: usize,
     blocks: Blocks,
     block: Bytes,
+    /// Where records are copied to, without what stands between them.
+    texts: Buffers,
     /// Where in the block the next line begins.
     at: usize,
     /// The next line's number.
@@ -33,6 +38,7 @@ impl Ndjson {
             max_record_bytes,
             blocks,
             block: Bytes::new(),
+            texts: Buffers::default(),
             at: 0,
             line: 1,
             skipping: false,
@@ -61,7 +67,7 @@ impl Ndjson {
                 // As for records of this size, so that little is moved as it grows.
                 let most = limits.max_bytes.saturating_add(line.len());
                 let most = most.min(self.block.len() - line.start);
-                text.reserve_exact(line.len().saturating_mul(limits.max_rows).min(most));
+                text = self.texts.take(line.len().saturating_mul(limits.max_rows).min(most));
             }
             let number = self.line - 1;
             let bytes = &self.block[line.clone()];
@@ -76,18 +82,20 @@ impl Ndjson {
                     reason: reason("invalid_utf8", message),
                 });
             } else if !bytes.trim_ascii().is_empty() {
+                let begin = text.len();
                 text.extend_from_slice(bytes);
                 offsets.push(text.len() as i32);
-                records.push(number, line);
+                records.push(number, begin..text.len());
             }
         }
         if records.is_empty() {
             return Ok(None);
         }
         let bytes = self.at - begin;
-        records
-            .decoded(&self.context, &self.schema, vec![(text, offsets)], &self.block, bytes)
-            .map(Some)
+        // The column and the original bytes are the same memory.
+        let text = self.texts.give(text);
+        let column = (Buffer::from(text.clone()), offsets);
+        records.decoded(&self.context, &self.schema, [column], text, bytes).map(Some)
     }
 
     /// The next line of the block without its end; `None` where the block has no whole line left.

@@ -105,16 +105,34 @@ fn records_go_on_where_a_part_that_is_looked_through_ends() {
 fn a_block_that_nobody_uses_is_read_into_again() {
     let mut blocks = Blocks::of(Box::new(io::repeat(b'x')), 100);
     let mut held = Vec::new();
-    for number in 0..20 {
+    for number in 0..3 * KEPT_BUFFERS {
         let block = blocks.next(b"rest", 1).unwrap().unwrap();
         assert_eq!(block.len(), 104);
         assert!(block.starts_with(b"restx"));
-        if number < 10 {
+        if number < 2 * KEPT_BUFFERS {
             held.push(block);
         }
     }
-    assert!(blocks.given.len() <= KEPT_BLOCKS);
+    assert!(blocks.buffers.given.len() <= KEPT_BUFFERS);
     assert!(held.iter().all(|block| block.starts_with(b"restx") && block.len() == 104));
-    let last = blocks.given.back().map(|block| block.as_ptr());
+    let last = blocks.buffers.given.back().map(|block| block.as_ptr());
     assert_eq!(blocks.next(b"", 1).unwrap().map(|block| block.as_ptr()), last);
+}
+
+#[test]
+fn a_text_that_nobody_uses_is_written_into_again() {
+    let lines: String = (10..60).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    let mut decoder =
+        decoder(&Format::Ndjson { max_record_bytes: 100 }, 10, lines.as_bytes()).unwrap();
+    let mut next = || decoder.next_batch().unwrap().unwrap().batch;
+    let text = |batch: &Batch| batch.columns.column(0).as_string::<i32>().values().as_ptr();
+    let (held, given) = (next(), next());
+    let again = text(&given);
+    drop(given);
+    let batch = next();
+    assert_eq!(text(&batch), again);
+    assert_eq!(
+        (&*batch.origins.payload(0), &*held.origins.payload(9)),
+        (&b"{\"n\":30}"[..], &b"{\"n\":19}"[..])
+    );
 }
