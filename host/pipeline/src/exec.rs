@@ -9,6 +9,7 @@ mod elements;
 mod error;
 mod executor;
 mod frame;
+mod gather;
 mod input;
 mod plugins;
 mod said;

@@ -314,9 +314,8 @@ def _table(process: Process, frame: Frame) -> tuple[str | None, pa.Table]:
     """Rows and the name of their table, or letters: of the columns that were announced."""
     try:
         name = list(process.schemas)[frame.table] if frame.kind is Kind.ROWS else None
-        table = frame.arrow()
-        # Columns that differ are told by Arrow.
-        pa.concat_tables([_wire.no_rows(process.schemas[name] if name else process.letters), table])
+        # Columns that differ are told by Arrow. A schema for each frame would be more than a few rows are.
+        table = pa.Table.from_batches(frame.arrow(), process.schemas[name] if name else process.letters)
     except (pa.ArrowException, IndexError) as error:
         raise ClickmillError(
             f"`clickmill exec` answers with a frame {frame.kind.name} that is not what it announced",

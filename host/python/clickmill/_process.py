@@ -166,7 +166,7 @@ class Process:
                 if wanted not in (None, frame.kind):
                     raise ClickmillError(f"`clickmill exec` begins with a frame {frame.kind.name}", exit_code=1)
                 return frame
-            table = frame.arrow()
+            table = frame.arrow().read_all()
             self.plugin_sets[table.column("plugin_set")[0].as_py()] = table
             if wanted is Kind.PLUGIN_SET:
                 return frame

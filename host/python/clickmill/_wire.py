@@ -43,9 +43,9 @@ class Frame(typing.NamedTuple):
         """Its body, of a kind that is JSON."""
         return json.loads(self.body)
 
-    def arrow(self) -> pa.Table:
+    def arrow(self) -> pa.RecordBatchReader:
         """Its body, of a kind that is Arrow."""
-        return pa.ipc.open_stream(pa.py_buffer(self.body)).read_all()
+        return pa.ipc.open_stream(pa.py_buffer(self.body))
 
 
 def header(frame: Frame) -> bytes:

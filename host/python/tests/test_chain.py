@@ -100,7 +100,13 @@ def test_messages_are_answered_as_run_streams_them_wherever_batches_are_cut(live
         assert whole.counts["rows_in"] == len(live.messages)
         assert whole.counts["rows_rejected"] == live.letters.num_rows
         is_same([whole], live)
-        is_same(list(chain.stream(live.messages[at : at + 100] for at in range(0, len(live.messages), 100))), live)
+        # Each has some of every batch that was streamed.
+        is_same(list(chain.stream(parts_of(live.messages, 12))), live)
+
+
+def parts_of(messages, number):
+    most = -(-len(messages) // number)
+    return [messages[at : at + most] for at in range(0, len(messages), most)]
 
 
 def test_tables_texts_and_bytes_are_records_too(live):
@@ -498,13 +504,13 @@ def test_answers_that_do_not_fit_are_refused_whole(live, fragile, how, told):
 def test_processes_that_die_at_random_change_nothing(live, fragile):
     fragile("random")
     with live.chain() as chain:
-        is_same(list(chain.stream(live.messages[at : at + 60] for at in range(0, len(live.messages), 60))), live)
+        is_same(list(chain.stream(parts_of(live.messages, 20))), live)
 
 
 @pytest.mark.parametrize("how", ["start", "idle"])
 def test_a_process_that_dies_at_its_start_or_while_idle_is_started_again(live, tmp_path, fragile, how):
     fragile(f"{how}:{tmp_path / 'starts'}")
-    parts = [live.messages[at : at + 300] for at in range(0, len(live.messages), 300)]
+    parts = parts_of(live.messages, 4)
     with live.chain() as chain:
         assert chain.hello["tables"]
         is_same(list(chain.stream(parts)), live)

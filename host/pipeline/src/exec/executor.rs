@@ -10,7 +10,8 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::error::ExecError;
-use super::frame::{self, Kind};
+use super::frame::Kind;
+use super::gather::Frames;
 use super::input::{self, Messages};
 use crate::observe::summary::Counts;
 use crate::observe::tap::Taps;
@@ -105,9 +106,10 @@ impl Executor {
                     .run(&object.version, &fitted, decoded, Instant::now())
                     .map_err(failed)?;
                 let last = finished.rows.origins().last();
-                let mut made = Made::default();
-                self.add(&mut made, &finished).map_err(failed)?;
-                Ok(Answer::Part { object, made, last })
+                let mut frames = self.frames();
+                self.add(&mut frames, &finished).map_err(failed)?;
+                let frames = frames.finish().map_err(failed)?;
+                Ok(Answer::Part { object, made: Made { frames, counts: finished.counts() }, last })
             }
             Task::End { object, end } => Ok(Answer::End { object, end }),
             Task::Ready(frame) => Ok(Answer::Ready(frame)),
@@ -130,22 +132,29 @@ impl Executor {
         let version = self.slot.pick(element);
         let columns: SchemaRef = messages::schema(format.payload());
         let fitted = self.slot.fit(&version, &columns)?;
-        let mut made = Made::default();
+        let (mut frames, mut counts) = (self.frames(), Counts::default());
         for Messages { source, ingest_time, messages } in self.read(element, body)? {
             let (most, payload) = (format.max_record_bytes(), format.payload());
             let decoded =
                 messages::decode(messages, source, most, payload, ingest_time).map_err(failed)?;
             let finished =
                 worker.run(&version, &fitted, decoded, Instant::now()).map_err(failed)?;
-            self.add(&mut made, &finished).map_err(failed)?;
+            counts.add(finished.counts());
+            self.add(&mut frames, &finished).map_err(failed)?;
         }
-        Ok(Answer::Whole { element, version: version.record.clone(), made })
+        let frames = frames.finish().map_err(failed)?;
+        Ok(Answer::Whole {
+            element,
+            version: version.record.clone(),
+            made: Made { frames, counts },
+        })
     }
 
     /// Makes letters of records that go through no chain, since they ended the process.
     fn crashed(&self, element: u64, body: Bytes) -> Result<Answer, ExecError> {
         let version = self.slot.pick(element).record.clone();
-        let mut made = Made::default();
+        let failed = |source| ExecError::Rows { element, source };
+        let (mut frames, mut all) = (self.frames(), Counts::default());
         for Messages { source, ingest_time, messages } in self.read(element, body)? {
             let bytes: usize = messages.iter().map(|(_, payload)| payload.len()).sum();
             let letter = |(message, payload)| Rejected {
@@ -170,30 +179,26 @@ impl Executor {
             let mut counts =
                 Counts { rows_in: count, records, bytes: bytes as u64, ..Counts::default() };
             counts.reject(&letters);
-            made.counts.add(counts);
-            self.add_letters(&mut made.frames, &letters)
-                .map_err(|source| ExecError::Rows { element, source })?;
+            all.add(counts);
+            self.add_letters(&mut frames, &letters).map_err(failed)?;
         }
-        Ok(Answer::Whole { element, version, made })
+        let frames = frames.finish().map_err(failed)?;
+        Ok(Answer::Whole { element, version, made: Made { frames, counts: all } })
     }
 
-    fn add(&self, made: &mut Made, finished: &Finished) -> Result<(), ArrowError> {
-        made.counts.add(finished.counts());
-        let (most, frames) = (self.max_frame_bytes, &mut made.frames);
+    fn frames(&self) -> Frames {
+        Frames::new(self.max_frame_bytes)
+    }
+
+    fn add(&self, frames: &mut Frames, finished: &Finished) -> Result<(), ArrowError> {
         for (table, rows) in (0..).zip(finished.rows.tables()) {
-            frame::rows(Kind::Rows, table, &rows.rows, most, frames)?;
+            frames.add(Kind::Rows, table, &rows.rows)?;
         }
         self.add_letters(frames, &finished.rejected)
     }
 
-    fn add_letters(
-        &self,
-        frames: &mut Vec<Vec<u8>>,
-        rejected: &[Rejected],
-    ) -> Result<(), ArrowError> {
+    fn add_letters(&self, frames: &mut Frames, rejected: &[Rejected]) -> Result<(), ArrowError> {
         let mut letters = self.letters.rows(rejected);
-        letters.try_for_each(|letters| {
-            frame::rows(Kind::Letters, 0, &letters?, self.max_frame_bytes, frames)
-        })
+        letters.try_for_each(|letters| frames.add(Kind::Letters, 0, &letters?))
     }
 }

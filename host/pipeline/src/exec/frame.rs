@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 pub(super) const HEADER_BYTES: usize = 8;
 
 /// What a frame holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Kind {
     Hello = 1,

@@ -43,16 +43,19 @@ pub(super) struct Messages {
     pub messages: Vec<(Arc<Message>, Bytes)>,
 }
 
-/// Reads a batch, and cuts it where source or ingest time change and at these limits. The error says what
-/// is wrong with it.
+/// Reads a batch, and cuts it by source and ingest time, of which each may have messages anywhere in it, and at these
+/// limits. The error says what is wrong with it.
 pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, String> {
     // Whatever Arrow makes of bytes that are none of its own.
     let batch = panics::answered(|| batch(body));
     let batch = batch.unwrap_or_else(|| Err("is not an Arrow IPC stream".to_owned()))?;
     let columns = Columns::of(&batch)?;
+    // Where records come in no order, what is alike would be a batch for each of them. The sort keeps their order.
+    let mut rows: Vec<usize> = (0..batch.num_rows()).collect();
+    rows.sort_by_key(|row| (columns.source.value(*row), columns.ingest_time[*row]));
     let mut cut: Vec<Messages> = Vec::new();
     let mut bytes = 0;
-    for row in 0..batch.num_rows() {
+    for row in rows {
         let (source, ingest_time) = (columns.source.value(row), columns.ingest_time[row].into());
         let payload = columns.payload(row);
         let is_next = |last: &Messages| {

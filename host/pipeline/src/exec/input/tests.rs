@@ -100,14 +100,14 @@ fn messages_are_read_whatever_the_order_of_columns_and_their_width() {
 }
 
 #[test]
-fn a_batch_is_cut_where_ingest_time_or_source_change_and_at_the_limits() {
-    let cut = read_plain(with(INGEST_TIME, seconds(&[4, 5, 5])));
+fn a_batch_is_cut_by_ingest_time_and_source_and_at_the_limits() {
+    let cut = read_plain(with(INGEST_TIME, seconds(&[5, 4, 5])));
     let wanted =
-        vec![batch_of(4, &[("7", 1, b"{}")]), batch_of(5, &[("8", 2, b"\xff"), ("9", 3, b"")])];
-    assert_eq!(cut, Ok(wanted));
+        vec![batch_of(4, &[("8", 2, b"\xff")]), batch_of(5, &[("7", 1, b"{}"), ("9", 3, b"")])];
+    assert_eq!(cut, Ok(wanted), "in their order, wherever they are");
     let cut = read_plain(with(SOURCE, text(&["s", "t", "s"]))).expect("messages");
-    let sources: Vec<&str> = cut.iter().map(|batch| &*batch.source).collect();
-    assert_eq!(sources, ["s", "t", "s"]);
+    let sources: Vec<_> = cut.iter().map(|batch| (&*batch.source, batch.messages.len())).collect();
+    assert_eq!(sources, [("s", 2), ("t", 1)]);
     let sizes = |limits| {
         let cut = read(plain(columns()), limits).expect("messages");
         cut.iter().map(|batch| batch.messages.len()).collect::<Vec<_>>()
