@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 import clickmill
 from clickmill._chain import Chain
+from clickmill._records import record_batches
 
 HERE = pathlib.Path(__file__).parent
 PIPELINES = HERE.parents[1] / "pipelines"
@@ -37,6 +38,8 @@ OBJECTS = str(PIPELINES / "clicks.toml")
 #: How many clicks there are of each kind.
 CLICKS = int(os.environ.get("CLICKMILL_TEST_CLICKS", 1200))
 LONG = bool(os.environ.get("CLICKMILL_LONG"))
+#: Engines are given more as files: what is in a graph is pickled, compressed and sent as one.
+MANY = 100_000
 #: A pipeline may refuse all of them.
 WITHOUT_LIMIT = "dead_letter.max_rejected_share=1.0"
 
@@ -155,6 +158,20 @@ def messages_of(rows, payload, ingest_time):
         if isinstance(message["payload"], str):
             message["payload"] = message["payload"].encode()
     return messages
+
+
+def to_files(folder, messages, number=8):
+    """Writes messages as Parquet files."""
+    files = [folder / f"messages-{at}.parquet" for at in range(number)]
+    for file, part in zip(files, parts_of(messages, number), strict=True):
+        parquet.write_table(pa.Table.from_batches(record_batches(part)), file)
+    return [str(file) for file in files]
+
+
+def parts_of(messages, number):
+    """So many parts of about one length, each with messages of every batch that was streamed."""
+    most = -(-len(messages) // number)
+    return [messages[at : at + most] for at in range(0, len(messages), most)]
 
 
 def each(rows):

@@ -30,19 +30,24 @@ from clickmill._chain import Chain
 from clickmill._records import record_batches
 from clickmill._config import Settings
 from conftest import (
+    CLICKS,
     HERE,
+    MANY,
     MESSAGES,
     OBJECTS,
     PIPELINES,
     POISON,
     TIME,
     WITHOUT_LIMIT,
+    each,
     lines,
     long,
     messages_of,
     of_files,
     parsed,
+    parts_of,
     to_file,
+    to_files,
 )
 
 IN_MEMORY = ()
@@ -75,13 +80,23 @@ def of_kind(kind):
 
 def graph(to, elements, folder, streams=False, **options):
     """Rows and letters into one last transform: Dask's runner computes no other."""
-    came = to | beam.Create(elements)
+    came = created(to, elements, folder)
     # Taken for what a stream has so far.
     came.is_bounded = not streams
     outputs = came | clickmill.beam.Transform(**options)
     kinds = {"rows": outputs.rows, "letters": outputs.letters}
     tagged = [rows | f"As {kind}" >> beam.Map(of_kind(kind)) for kind, rows in kinds.items()]
     tagged | beam.Flatten() | beam.ParDo(Write(folder))
+
+
+def created(to, elements, folder):
+    if len(elements) < MANY:
+        return to | beam.Create(elements)
+    return to | beam.Create(to_files(folder, elements)) | beam.FlatMap(messages_in) | beam.Reshuffle()
+
+
+def messages_in(file):
+    return each(parquet.read_table(file))
 
 
 def run(elements, folder, arguments, **options):
@@ -112,7 +127,7 @@ def test_objects_give_what_run_gives(request, of, tmp_path, workers):
 
 @pytest.mark.parametrize("workers", [IN_MEMORY, long(TWO_WORKERS)])
 def test_messages_give_what_run_gives(live, tmp_path, workers):
-    counters = run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=100)
+    counters = run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=CLICKS // 12)
     is_same(tmp_path, live)
     assert counters["rows_in"] == len(live.messages)
     assert counters["rows_rejected"] == live.letters.num_rows
@@ -122,7 +137,7 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
 @pytest.mark.parametrize("workers", [IN_MEMORY, long(TWO_WORKERS)])
 def test_a_stream_gives_what_run_gives_wherever_its_batches_are_cut(live, tmp_path, workers):
     # In batches that are full, and at last in those that are not: the runner fires no timer of the clock's.
-    batches = {"max_rows": 20, "max_wait_secs": 0}
+    batches = {"max_rows": CLICKS // 60, "max_wait_secs": 0}
     counters = run(live.messages, tmp_path, workers, streams=True, pipeline=MESSAGES, set=live.settings, **batches)
     is_same(tmp_path, live)
     assert counters["rows_in"] == len(live.messages)
@@ -171,7 +186,7 @@ def test_a_message_without_a_payload_is_a_letter(tmp_path):
 
 
 def test_tables_give_what_run_gives(live, tmp_path):
-    tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
+    tables = [batch for part in parts_of(live.messages, 8) for batch in record_batches(part)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
     is_same(tmp_path, live)
 
@@ -260,14 +275,14 @@ def test_what_fails_in_a_workers_own_process_ends_as_on_the_command_line(tmp_pat
 @pytest.mark.parametrize("how", ["start", "idle"])
 def test_processes_that_die_at_their_start_or_while_idle_change_nothing(live, tmp_path, fragile, how):
     fragile(f"{how}:{tmp_path / 'starts'}")
-    run(live.messages, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings, max_rows=60, shards=2)
+    run(live.messages, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings, max_rows=CLICKS // 20, shards=2)
     is_same(tmp_path, live)
 
 
 @pytest.mark.parametrize("workers", [long(IN_MEMORY), TWO_WORKERS])
 def test_processes_that_die_at_random_change_nothing(live, tmp_path, fragile, workers):
     fragile("random")
-    run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=60)
+    run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=CLICKS // 20)
     is_same(tmp_path, live)
 
 
@@ -291,7 +306,7 @@ def test_on_dask_a_worker_may_be_killed(live, tmp_path, fragile, how):
     with distributed.LocalCluster(**workers) as cluster:
         options = [f"--dask_client_address={cluster.scheduler_address}", "--dask_npartitions=6"]
         pipeline = beam.Pipeline(runner=DaskRunner(), options=PipelineOptions(options))
-        graph(pipeline, live.messages, tmp_path, pipeline=MESSAGES, set=live.settings, max_rows=60)
+        graph(pipeline, live.messages, tmp_path, pipeline=MESSAGES, set=live.settings, max_rows=CLICKS // 20)
         result = pipeline.run()
         result.wait_until_finish()
         result.client.close()

@@ -24,7 +24,7 @@ import clickmill
 from clickmill._chain import _is_of_generation
 from clickmill._records import record_batches
 from clickmill._config import Settings, pipeline_file, read
-from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, run
+from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, parts_of, run
 
 
 @pytest.mark.parametrize("of", ["loaded", "shop"])
@@ -100,13 +100,7 @@ def test_messages_are_answered_as_run_streams_them_wherever_batches_are_cut(live
         assert whole.counts["rows_in"] == len(live.messages)
         assert whole.counts["rows_rejected"] == live.letters.num_rows
         is_same([whole], live)
-        # Each has some of every batch that was streamed.
         is_same(list(chain.stream(parts_of(live.messages, 12))), live)
-
-
-def parts_of(messages, number):
-    most = -(-len(messages) // number)
-    return [messages[at : at + most] for at in range(0, len(messages), most)]
 
 
 def test_tables_texts_and_bytes_are_records_too(live):

@@ -8,13 +8,12 @@ import time
 import pyarrow as pa
 import pytest
 
-from pyarrow import parquet
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
 import clickmill.spark
-from conftest import MESSAGES, lines, long
+from conftest import MESSAGES, lines, long, to_files
 
 SCHEMA = StructType(
     [
@@ -36,6 +35,9 @@ def session(master):
         "spark.driver.host": "127.0.0.1",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "4",
+        # Of a million clicks all rows come to the driver.
+        "spark.driver.memory": "4g",
+        "spark.driver.maxResultSize": "0",
     }
     # Of the environment the JVM has what was there when the first test began.
     names = [name for name in os.environ if name.startswith(("CLICKMILL_", "FRAGILE", "PYTHONPATH"))]
@@ -52,9 +54,7 @@ def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
         fragile(how if how == "random" else f"{how}:{mark}")
     spark = session("local-cluster[2,1,1024]")
     try:
-        messages = pa.Table.from_pylist(live.messages).select(SCHEMA.names)
-        parquet.write_table(messages, tmp_path / "messages.parquet")
-        records = spark.read.schema(SCHEMA).parquet(str(tmp_path / "messages.parquet"))
+        records = spark.read.schema(SCHEMA).parquet(*to_files(tmp_path, live.messages))
         outputs = clickmill.spark.transform(records.repartition(8), MESSAGES, set=live.settings)
         rows, letters = outputs.rows.toArrow(), outputs.letters.toArrow()
         made_of = outputs.plugin_sets.toArrow()
