@@ -108,7 +108,7 @@ impl Crate {
         let Some(sources) = self.sources() else { return false };
         self.has_one_of(&sources)
             && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
-            && self.made_of(&sources).is_some_and(|now| made_of::kept(&component) == Some(now))
+            && self.made_of(&sources).is_some_and(|now| made_of::is_of(&component, &now))
     }
 
     /// Every file that the last build was made of.
@@ -288,6 +288,11 @@ mod tests {
         let [one, other] = ["one", "other"].map(|name| scratch.path().join(name));
         let crates = [&one, &other].map(|folder| whole(folder.clone()));
         assert!(crates.iter().all(Crate::is_fresh));
+        let component = crates[0].component();
+        let made = fs::read(&component).unwrap();
+        fs::write(&component, "of an earlier commit").unwrap();
+        assert!(!crates[0].is_fresh());
+        fs::write(&component, made).unwrap();
         fs::copy(crates[0].dep_info(), crates[1].dep_info()).unwrap();
         assert!(!crates[1].is_fresh());
     }

@@ -39,14 +39,32 @@ pub(super) fn seen(mut files: Vec<PathBuf>) -> String {
     files.into_iter().map(told).collect()
 }
 
-/// What the component was made of, as far as it is known.
+/// What the last component was made of, as far as it is known.
 pub(super) fn kept(component: &Path) -> Option<String> {
-    fs::read_to_string(beside(component)).ok()
+    Some(both(component)?.1)
+}
+
+/// Whether the component that is there was made of this. Another clickmill, such as one of an earlier commit, may have
+/// put its own in its place.
+pub(super) fn is_of(component: &Path, made_of: &str) -> bool {
+    let is_it =
+        |digest: &str| fs::read(component).is_ok_and(|bytes| Digest::of(&bytes).as_str() == digest);
+    both(component).is_some_and(|(digest, kept)| kept == made_of && is_it(&digest))
+}
+
+/// The digest of a component, and what it was made of.
+fn both(component: &Path) -> Option<(String, String)> {
+    let kept = fs::read_to_string(beside(component)).ok()?;
+    let (digest, made_of) = kept.split_once('\n')?;
+    Some((digest.to_owned(), made_of.to_owned()))
 }
 
 /// Keeps what the component was made of. It is written last: a component without is of nobody knows what.
 pub(super) fn keep(component: &Path, made_of: Option<&str>) -> Result<(), BuildError> {
-    made_of.map_or(Ok(()), |made_of| write(&beside(component), made_of.as_bytes()))
+    let Some(made_of) = made_of else { return Ok(()) };
+    let read = |source| BuildError::File { path: component.to_owned(), source };
+    let digest = Digest::of(&fs::read(component).map_err(read)?);
+    write(&beside(component), format!("{digest}\n{made_of}").as_bytes())
 }
 
 /// Before a component is written: what is kept is of the one before.

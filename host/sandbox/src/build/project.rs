@@ -55,8 +55,7 @@ impl Project {
     /// Whether the component was made of the sources that are there, as they are.
     pub(super) fn is_fresh(&self) -> bool {
         let component = self.component();
-        component.is_file()
-            && self.made_of().is_some_and(|now| made_of::kept(&component) == Some(now))
+        component.is_file() && self.made_of().is_some_and(|now| made_of::is_of(&component, &now))
     }
 
     /// In which state its sources and golden cases are.
@@ -210,6 +209,9 @@ mod tests {
         assert_eq!(project.keep(&made, made_of.as_deref()).unwrap(), project.component());
         assert!(named(&project.component()).is_file());
         assert!(project.is_fresh());
+        fs::write(project.component(), "of an earlier commit").unwrap();
+        assert!(!project.is_fresh());
+        project.keep(&made, made_of.as_deref()).unwrap();
         let before = project.state();
         for other in [
             "README.md",
