@@ -136,18 +136,33 @@ impl Crate {
     /// Has cargo compile all anew where a source was changed and is as old as before, or older: it goes by times, and
     /// would take what it has for that.
     pub(super) fn forget_what_is_older(&self) {
+        if !self.has_older() {
+            return;
+        }
+        let folders = [self.built_in(), self.built_in().join(TARGET)];
+        let folders = folders.map(|folder| folder.join("release"));
+        // Another process may compile there, and fails where what cargo knows goes meanwhile.
+        let locks = folders.iter().filter_map(|folder| File::open(folder.join(LOCK)).ok());
+        let _locks: Vec<File> = locks.filter(|lock| lock.lock().is_ok()).collect();
+        if self.has_older() {
+            for folder in folders {
+                // By these it knows what it has.
+                let _ = fs::remove_dir_all(folder.join(".fingerprint"));
+            }
+        }
+    }
+
+    /// Whether a source is another than the component was made of, and no newer than that.
+    fn has_older(&self) -> bool {
         let component = self.component();
-        let (Some(made), Some(sources)) = (modified(&component), self.sources()) else { return };
-        let Some(kept) = made_of::kept(&component) else { return };
+        let (Some(made), Some(sources)) = (modified(&component), self.sources()) else {
+            return false;
+        };
+        let Some(kept) = made_of::kept(&component) else { return false };
         let is_older = |path: &PathBuf| modified(path).is_some_and(|at| at <= made);
         let older: Vec<PathBuf> = sources.into_iter().filter(is_older).collect();
         let now = self.made_of(&older).unwrap_or_default();
-        if now.lines().any(|source| kept.lines().all(|known| known != source)) {
-            for built in [self.built_in(), self.built_in().join(TARGET)] {
-                // By these it knows what it has.
-                let _ = fs::remove_dir_all(built.join("release/.fingerprint"));
-            }
-        }
+        now.lines().any(|source| kept.lines().all(|known| known != source))
     }
 
     /// Whether one of the sources is this folder's: a folder that was copied whole has in its target folder
@@ -341,7 +356,15 @@ mod tests {
         assert!(!krate.is_fresh() && fingerprints.is_dir());
         write("// other", SystemTime::now() - hour);
         assert!(!krate.is_fresh());
-        krate.forget_what_is_older();
+        // As cargo does for another process.
+        let lock = File::create(fingerprints.with_file_name(LOCK)).unwrap();
+        lock.lock().unwrap();
+        std::thread::scope(|scope| {
+            let forgetting = scope.spawn(|| krate.forget_what_is_older());
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            assert!(fingerprints.is_dir() && !forgetting.is_finished());
+            lock.unlock().unwrap();
+        });
         assert!(!fingerprints.exists());
         write("", SystemTime::now() - hour);
         assert!(krate.is_fresh());
