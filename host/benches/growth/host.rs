@@ -89,6 +89,10 @@ impl Host {
             .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
             .stdin(Stdio::null())
             .stderr(File::create(self.path("said")).unwrap());
+        if self.share != root() {
+            // Plugins of another commit would be built in the place of ours.
+            command.env("CARGO_TARGET_DIR", self.share.join("target"));
+        }
         command
     }
 
