@@ -29,8 +29,9 @@ use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Buffers of a decoder that are written into again once nobody uses them: as many as there are batches on their way.
-const KEPT_BUFFERS: usize = 16;
+/// So many buffers of a decoder are looked at again: more than are on their way, which are some for each worker. None
+/// is made where another one is free.
+const KEPT_BUFFERS: usize = 256;
 
 /// What a block of input became.
 pub struct Decoded {
@@ -217,7 +218,7 @@ struct Context {
 struct Records {
     /// The line on which each begins.
     lines: Vec<u64>,
-    /// Each one's bytes in the block.
+    /// The bytes of each in the block, or in the text that was put together of it.
     ranges: Vec<Range<usize>>,
     malformed: Vec<Malformed>,
 }

@@ -314,8 +314,12 @@ def _table(process: Process, frame: Frame) -> tuple[str | None, pa.Table]:
     """Rows and the name of their table, or letters: of the columns that were announced."""
     try:
         name = list(process.schemas)[frame.table] if frame.kind is Kind.ROWS else None
-        # Columns that differ are told by Arrow. A schema for each frame would be more than a few rows are.
-        table = pa.Table.from_batches(frame.arrow(), process.schemas[name] if name else process.letters)
+        announced = process.schemas[name] if name else process.letters
+        with frame.arrow() as reader:
+            if not reader.schema.equals(announced):
+                raise pa.ArrowInvalid(f"its columns are {reader.schema.names}, announced were {announced.names}")
+            # With a schema of its own each would take more than a few rows do.
+            table = pa.Table.from_batches(reader, announced)
     except (pa.ArrowException, IndexError) as error:
         raise ClickmillError(
             f"`clickmill exec` answers with a frame {frame.kind.name} that is not what it announced",

@@ -162,14 +162,15 @@ def messages_of(rows, payload, ingest_time):
 
 def to_files(folder, messages, number=8):
     """Writes messages as Parquet files."""
-    files = [folder / f"messages-{at}.parquet" for at in range(number)]
-    for file, part in zip(files, parts_of(messages, number), strict=True):
-        parquet.write_table(pa.Table.from_batches(record_batches(part)), file)
-    return [str(file) for file in files]
+    files = []
+    for part in parts_of(messages, number):
+        files.append(str(folder / f"messages-{len(files)}.parquet"))
+        parquet.write_table(pa.Table.from_batches(record_batches(part)), files[-1])
+    return files
 
 
 def parts_of(messages, number):
-    """So many parts of about one length, each with messages of every batch that was streamed."""
+    """So many parts, or fewer, of about one length."""
     most = -(-len(messages) // number)
     return [messages[at : at + most] for at in range(0, len(messages), most)]
 

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 
 use super::frame::{self, Kind};
 
-/// Batches of more bytes go by themselves.
+/// A batch of more bytes goes by itself, and so many of small ones go together.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// The frames of an element.
@@ -41,9 +41,13 @@ impl Frames {
         if rows.num_rows() == 0 {
             return Ok(());
         }
+        let bytes = bytes_of(rows);
+        if bytes >= LARGE_BYTES {
+            return frame::rows(kind, table, rows, self.max_bytes, &mut self.done);
+        }
         let small = self.small.entry((kind, table)).or_default();
         small.batches.push(rows.clone());
-        small.bytes += bytes_of(rows);
+        small.bytes += bytes;
         if small.bytes >= LARGE_BYTES {
             let small = std::mem::take(small);
             self.write(kind, table, &small)?;
@@ -101,10 +105,11 @@ mod tests {
             frames.add(Kind::Rows, 0, &texts(&[])).expect("none");
         }
         let large = "x".repeat(LARGE_BYTES);
-        frames.add(Kind::Rows, 0, &texts(&[&large])).expect("a row");
-        frames.add(Kind::Rows, 0, &texts(&["a"])).expect("a row");
+        for text in ["a", &large, "b"] {
+            frames.add(Kind::Rows, 0, &texts(&[text])).expect("a row");
+        }
         let (rows, letters) = (Kind::Rows as u8, Kind::Letters as u8);
         let frames: Vec<_> = frames.finish().expect("frames").iter().map(|f| rows_of(f)).collect();
-        assert_eq!(frames, [(rows, 0, 1), (rows, 0, 1), (rows, 1, 200), (letters, 0, 100)]);
+        assert_eq!(frames, [(rows, 0, 1), (rows, 0, 2), (rows, 1, 200), (letters, 0, 100)]);
     }
 }

@@ -3,6 +3,7 @@
 //! What is in it is not trusted: only plain columns are taken, whose memory is that of the frame, neither
 //! compressed nor by reference to a dictionary, so that no frame becomes much more than it has bytes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, StructArray};
@@ -43,16 +44,22 @@ pub(super) struct Messages {
     pub messages: Vec<(Arc<Message>, Bytes)>,
 }
 
-/// Reads a batch, and cuts it by source and ingest time, of which each may have messages anywhere in it, and at these
+/// Reads a batch, and cuts it by source and ingest time, in the order in which the first of each comes, and at these
 /// limits. The error says what is wrong with it.
 pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, String> {
     // Whatever Arrow makes of bytes that are none of its own.
     let batch = panics::answered(|| batch(body));
     let batch = batch.unwrap_or_else(|| Err("is not an Arrow IPC stream".to_owned()))?;
     let columns = Columns::of(&batch)?;
-    // Where records come in no order, what is alike would be a batch for each of them. The sort keeps their order.
+    // Where those of several come in turn, each would be a batch of its own.
+    let mut groups = HashMap::new();
+    let group_of = |row: usize| {
+        let next = groups.len();
+        *groups.entry((columns.source.value(row), columns.ingest_time[row])).or_insert(next)
+    };
+    let group_of: Vec<usize> = (0..batch.num_rows()).map(group_of).collect();
     let mut rows: Vec<usize> = (0..batch.num_rows()).collect();
-    rows.sort_by_key(|row| (columns.source.value(*row), columns.ingest_time[*row]));
+    rows.sort_by_key(|row| group_of[*row]);
     let mut cut: Vec<Messages> = Vec::new();
     let mut bytes = 0;
     for row in rows {

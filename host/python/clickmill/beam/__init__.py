@@ -271,11 +271,6 @@ def _micros(time: typing.Any, name: str = "ingest_time") -> int:
     return time.micros if hasattr(time, "micros") else micros(time, name)
 
 
-def _call(record: _Record) -> tuple[str, int]:
-    # What one call of the chain takes: records that differ in these are not in one batch.
-    return record["source"], record["ingest_time"]
-
-
 def _batches(
     group: typing.Iterable[_Record | pa.RecordBatch], max_rows: int
 ) -> typing.Iterator[list[_Record] | pa.RecordBatch]:
@@ -287,10 +282,10 @@ def _batches(
             continue
         records.append(element)
         if len(records) == max_rows:
-            yield sorted(records, key=_call)
+            yield records
             records = []
     if records:
-        yield sorted(records, key=_call)
+        yield records
 
 
 class _Exec(beam.DoFn):

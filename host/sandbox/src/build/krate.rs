@@ -120,9 +120,13 @@ impl Crate {
         made_of::made_of(&self.folder, sources)
     }
 
-    /// Keeps of what the component was made that was begun then; not where a source was saved since, which may not be
+    /// Keeps of what the component, of these bytes, was made that was begun then; not where a source was saved since, which may not be
     /// in it. What cargo and build scripts write meanwhile is.
-    pub(super) fn keep_sources(&self, begun: SystemTime) -> Result<(), BuildError> {
+    pub(super) fn keep_sources(
+        &self,
+        component: &[u8],
+        begun: SystemTime,
+    ) -> Result<(), BuildError> {
         let is_before = |path: &PathBuf| {
             path.ends_with("Cargo.lock")
                 || path.starts_with(&self.target)
@@ -130,7 +134,7 @@ impl Crate {
         };
         let sources = self.sources().filter(|sources| sources.iter().all(is_before));
         let made_of = sources.and_then(|sources| self.made_of(&sources));
-        made_of::keep(&self.component(), made_of.as_deref())
+        made_of::keep(&self.component(), component, made_of.as_deref())
     }
 
     /// Has cargo compile all anew where a source was changed and is as old as before, or older: it goes by times, and
@@ -285,7 +289,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
-        krate.keep_sources(SystemTime::now()).unwrap();
+        krate.keep_sources(b"", SystemTime::now()).unwrap();
         krate
     }
 
@@ -390,9 +394,9 @@ mod tests {
         let krate = whole(scratch.path().join("shout"));
         made_of::forget(&krate.component()).unwrap();
         let earlier = SystemTime::now() - std::time::Duration::from_secs(60);
-        krate.keep_sources(earlier).unwrap();
+        krate.keep_sources(b"", earlier).unwrap();
         assert!(!krate.is_fresh());
-        krate.keep_sources(SystemTime::now()).unwrap();
+        krate.keep_sources(b"", SystemTime::now()).unwrap();
         assert!(krate.is_fresh());
     }
 }

@@ -47,24 +47,27 @@ pub(super) fn kept(component: &Path) -> Option<String> {
 /// Whether the component that is there was made of this. Another clickmill, such as one of an earlier commit, may have
 /// put its own in its place.
 pub(super) fn is_of(component: &Path, made_of: &str) -> bool {
-    let is_it =
-        |digest: &str| fs::read(component).is_ok_and(|bytes| Digest::of(&bytes).as_str() == digest);
-    both(component).is_some_and(|(digest, kept)| kept == made_of && is_it(&digest))
+    let is_it = |digest| fs::read(component).is_ok_and(|bytes| Digest::of(&bytes) == digest);
+    both(component).is_some_and(|(digest, kept)| kept == made_of && digest.is_some_and(is_it))
 }
 
-/// The digest of a component, and what it was made of.
-fn both(component: &Path) -> Option<(String, String)> {
+/// The digest of a component, if it was kept, and what it was made of.
+fn both(component: &Path) -> Option<(Option<Digest>, String)> {
     let kept = fs::read_to_string(beside(component)).ok()?;
-    let (digest, made_of) = kept.split_once('\n')?;
-    Some((digest.to_owned(), made_of.to_owned()))
+    let digest = kept.lines().next().and_then(|line| line.parse().ok());
+    let made_of = match digest {
+        Some(_) => kept.split_once('\n')?.1.to_owned(),
+        // As earlier versions of clickmill keep it.
+        None => kept,
+    };
+    Some((digest, made_of))
 }
 
-/// Keeps what the component was made of. It is written last: a component without is of nobody knows what.
-pub(super) fn keep(component: &Path, made_of: Option<&str>) -> Result<(), BuildError> {
+/// Keeps what the component, which has these bytes, was made of. It is written last: a component without is of nobody
+/// knows what.
+pub(super) fn keep(path: &Path, component: &[u8], made_of: Option<&str>) -> Result<(), BuildError> {
     let Some(made_of) = made_of else { return Ok(()) };
-    let read = |source| BuildError::File { path: component.to_owned(), source };
-    let digest = Digest::of(&fs::read(component).map_err(read)?);
-    write(&beside(component), format!("{digest}\n{made_of}").as_bytes())
+    write(&beside(path), format!("{}\n{made_of}", Digest::of(component)).as_bytes())
 }
 
 /// Before a component is written: what is kept is of the one before.

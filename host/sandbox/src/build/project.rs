@@ -93,7 +93,7 @@ impl Project {
             // That of an earlier build is none of this one's.
             None => drop(fs::remove_file(named(&path))),
         }
-        made_of::keep(&path, made_of)?;
+        made_of::keep(&path, &made.component, made_of)?;
         Ok(path)
     }
 

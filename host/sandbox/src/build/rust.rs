@@ -183,7 +183,7 @@ fn keep(krate: &Crate, module: &[u8], begun: SystemTime) -> Result<(), BuildErro
     write(&krate.component(), &made.component)?;
     // Newer than that, or it would be of an earlier build.
     write(&named(&krate.component()), &made.named.unwrap_or_default())?;
-    krate.keep_sources(begun)
+    krate.keep_sources(&made.component, begun)
 }
 
 #[cfg(test)]

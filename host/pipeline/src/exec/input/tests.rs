@@ -103,7 +103,7 @@ fn messages_are_read_whatever_the_order_of_columns_and_their_width() {
 fn a_batch_is_cut_by_ingest_time_and_source_and_at_the_limits() {
     let cut = read_plain(with(INGEST_TIME, seconds(&[5, 4, 5])));
     let wanted =
-        vec![batch_of(4, &[("8", 2, b"\xff")]), batch_of(5, &[("7", 1, b"{}"), ("9", 3, b"")])];
+        vec![batch_of(5, &[("7", 1, b"{}"), ("9", 3, b"")]), batch_of(4, &[("8", 2, b"\xff")])];
     assert_eq!(cut, Ok(wanted), "in their order, wherever they are");
     let cut = read_plain(with(SOURCE, text(&["s", "t", "s"]))).expect("messages");
     let sources: Vec<_> = cut.iter().map(|batch| (&*batch.source, batch.messages.len())).collect();
