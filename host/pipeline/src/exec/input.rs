@@ -53,16 +53,23 @@ pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, St
     let columns = Columns::of(&batch)?;
     // Where those of several come in turn, each would be a batch of its own.
     let mut groups = HashMap::new();
-    let group_of = |row: usize| {
-        let next = groups.len();
-        *groups.entry((columns.source.value(row), columns.ingest_time[row])).or_insert(next)
-    };
-    let group_of: Vec<usize> = (0..batch.num_rows()).map(group_of).collect();
-    let mut rows: Vec<usize> = (0..batch.num_rows()).collect();
-    rows.sort_by_key(|row| group_of[*row]);
+    let mut rows: Vec<(usize, usize)> = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let of = |row: usize| (columns.source.value(row), columns.ingest_time[row]);
+        let group = match rows.last() {
+            // Most are as the one before.
+            Some((group, before)) if of(*before) == of(row) => *group,
+            _ => {
+                let next = groups.len();
+                *groups.entry(of(row)).or_insert(next)
+            }
+        };
+        rows.push((group, row));
+    }
+    rows.sort_unstable();
     let mut cut: Vec<Messages> = Vec::new();
     let mut bytes = 0;
-    for row in rows {
+    for (_, row) in rows {
         let (source, ingest_time) = (columns.source.value(row), columns.ingest_time[row].into());
         let payload = columns.payload(row);
         let is_next = |last: &Messages| {
