@@ -294,7 +294,7 @@ impl Buffers {
     /// What a buffer holds now, which can be taken again once nobody has it.
     fn give(&mut self, buffer: Vec<u8>) -> Bytes {
         let bytes = Bytes::from(buffer);
-        // No record is so large mostly.
+        // One of an unusually large record would stay as long as the decoder.
         if bytes.len() <= 2 * BLOCK_BYTES {
             self.given.push_back(bytes.clone());
         }

@@ -184,7 +184,9 @@ fn tests(test: &str, requirements: &str, files: &[&str]) {
     let scratch = Scratch::new();
     let package = root().join("host/python");
     let mut command = Command::new(&python);
-    command.args(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--basetemp"]);
+    command.args(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]);
+    // Of a million clicks each test leaves as many files.
+    command.args(["-o", "tmp_path_retention_policy=failed", "--basetemp"]);
     command.arg(scratch.path("pytest")).args(files).current_dir(package.join("tests"));
     // Workers of engines find what the tests hand them.
     let path = std::env::join_paths([package.clone(), package.join("tests")]).unwrap();

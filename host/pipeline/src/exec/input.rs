@@ -51,11 +51,11 @@ pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, St
     let batch = panics::answered(|| batch(body));
     let batch = batch.unwrap_or_else(|| Err("is not an Arrow IPC stream".to_owned()))?;
     let columns = Columns::of(&batch)?;
+    let of = |row: usize| (columns.source.value(row), columns.ingest_time[row]);
     // Where those of several come in turn, each would be a batch of its own.
     let mut groups = HashMap::new();
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        let of = |row: usize| (columns.source.value(row), columns.ingest_time[row]);
         let group = match rows.last() {
             // Most are as the one before.
             Some((group, before)) if of(*before) == of(row) => *group,
@@ -68,26 +68,28 @@ pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, St
     }
     rows.sort_unstable();
     let mut cut: Vec<Messages> = Vec::new();
-    let mut bytes = 0;
-    for (_, row) in rows {
-        let (source, ingest_time) = (columns.source.value(row), columns.ingest_time[row].into());
-        let payload = columns.payload(row);
-        let is_next = |last: &Messages| {
-            *last.source == *source
-                && last.ingest_time == ingest_time
-                && last.messages.len() < limits.max_rows
-                && bytes + payload.len() <= limits.max_bytes
+    for group in rows.chunk_by(|(one, _), (next, _)| one == next) {
+        let (source, ingest_time) = of(group[0].1);
+        let same = cut.last().filter(|last| *last.source == *source);
+        let source = same.map_or_else(|| source.into(), |last| last.source.clone());
+        let none = || Messages {
+            source: Arc::clone(&source),
+            ingest_time: ingest_time.into(),
+            messages: Vec::new(),
         };
-        if !cut.last().is_some_and(is_next) {
-            let same = cut.last().filter(|last| *last.source == *source);
-            let source = same.map_or_else(|| source.into(), |last| last.source.clone());
-            cut.push(Messages { source, ingest_time, messages: Vec::new() });
-            bytes = 0;
+        let (mut batch, mut bytes) = (none(), 0);
+        for (_, row) in group {
+            let payload = columns.payload(*row);
+            let has_room =
+                batch.messages.len() < limits.max_rows && bytes + payload.len() <= limits.max_bytes;
+            if !has_room && !batch.messages.is_empty() {
+                cut.push(std::mem::replace(&mut batch, none()));
+                bytes = 0;
+            }
+            bytes += payload.len();
+            batch.messages.push((Arc::new(columns.message(*row)), payload));
         }
-        bytes += payload.len();
-        if let Some(last) = cut.last_mut() {
-            last.messages.push((Arc::new(columns.message(row)), payload));
-        }
+        cut.push(batch);
     }
     Ok(cut)
 }

@@ -120,8 +120,8 @@ impl Crate {
         made_of::made_of(&self.folder, sources)
     }
 
-    /// Keeps of what the component, of these bytes, was made that was begun then; not where a source was saved since, which may not be
-    /// in it. What cargo and build scripts write meanwhile is.
+    /// Keeps of what the component, which has these bytes, was made that was begun then; not where a source was saved
+    /// since, which may not be in it. What cargo and build scripts write meanwhile is.
     pub(super) fn keep_sources(
         &self,
         component: &[u8],
@@ -358,6 +358,14 @@ mod tests {
         write("// other", SystemTime::now() + hour);
         krate.forget_what_is_older();
         assert!(!krate.is_fresh() && fingerprints.is_dir());
+        // As earlier versions keep it, without the component's digest: what it was made of is known, and no more.
+        let sources = krate.component().with_extension("sources");
+        let kept = fs::read_to_string(&sources).unwrap();
+        fs::write(&sources, kept.split_once('\n').unwrap().1).unwrap();
+        write("", SystemTime::now() - hour);
+        krate.forget_what_is_older();
+        assert!(!krate.is_fresh() && fingerprints.is_dir());
+        fs::write(&sources, kept).unwrap();
         write("// other", SystemTime::now() - hour);
         assert!(!krate.is_fresh());
         // As cargo does for another process.

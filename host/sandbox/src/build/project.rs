@@ -54,8 +54,7 @@ impl Project {
 
     /// Whether the component was made of the sources that are there, as they are.
     pub(super) fn is_fresh(&self) -> bool {
-        let component = self.component();
-        component.is_file() && self.made_of().is_some_and(|now| made_of::is_of(&component, &now))
+        self.made_of().is_some_and(|now| made_of::is_of(&self.component(), &now))
     }
 
     /// In which state its sources and golden cases are.
