@@ -29,6 +29,8 @@ use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
+/// Bytes of the first block: it tells the columns, and nothing else begins before that is read.
+const FIRST_BYTES: usize = 64 << 10;
 /// So many buffers of a decoder are looked at again: more than are on their way, which are some for each worker. None
 /// is made where another one is free.
 const KEPT_BUFFERS: usize = 256;
@@ -310,14 +312,16 @@ impl Buffers {
 struct Blocks {
     input: Box<dyn Read + Send>,
     ended: bool,
-    /// Bytes read at once.
+    /// Bytes read at once: of the next block, and of those after it.
+    next_bytes: usize,
     block_bytes: usize,
     buffers: Buffers,
 }
 
 impl Blocks {
     fn of(input: Box<dyn Read + Send>, block_bytes: usize) -> Self {
-        Self { input, ended: false, block_bytes, buffers: Buffers::default() }
+        let next_bytes = block_bytes.min(FIRST_BYTES);
+        Self { input, ended: false, next_bytes, block_bytes, buffers: Buffers::default() }
     }
 
     /// The next block: `rest`, what is left of the last one, and more of the input. `None` where the
@@ -326,9 +330,9 @@ impl Blocks {
         if self.ended {
             return Ok(None);
         }
-        let mut block = self.buffers.take(rest.len() + self.block_bytes);
+        let wanted = rest.len() + std::mem::replace(&mut self.next_bytes, self.block_bytes);
+        let mut block = self.buffers.take(wanted);
         block.extend_from_slice(rest);
-        let wanted = block.len() + self.block_bytes;
         while block.len() < wanted && !self.ended {
             let missing = (wanted - block.len()) as u64;
             let got = self.input.by_ref().take(missing).read_to_end(&mut block);
