@@ -54,10 +54,12 @@ pub fn start() -> Telemetry {
     let spans = traces.as_ref().map(|provider| {
         let tracer = provider.tracer("clickmill");
         let only = Targets::new().with_target(SPANS, tracing::Level::INFO);
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(only)
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(only).boxed()
     });
+    // No layer in its place, which would want every span made.
+    let layers: Vec<_> = [lines].into_iter().chain(spans).collect();
     // A second start, in a test, changes nothing.
-    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
     if let Some(error) = problem {
         tracing::warn!(error = causes(&error), "traces are not sent: they cannot be exported");
     }
@@ -98,5 +100,19 @@ fn resource(more: &[KeyValue]) -> Resource {
     match std::env::var_os("OTEL_SERVICE_NAME") {
         Some(_) => resource.build(),
         None => resource.with_service_name("clickmill").build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch has one for each stage, and what a span takes is much for a small one.
+    #[test]
+    fn spans_are_made_only_where_they_are_sent() {
+        let _telemetry = start();
+        assert!(tracing::enabled!(target: "clickmill_pipeline", tracing::Level::INFO));
+        let span = tracing::info_span!(target: SPANS, "stage");
+        assert_eq!(span.is_disabled(), !is_exported());
     }
 }
