@@ -51,15 +51,14 @@ impl Recent {
             && let Some(newest) = kept.batches.back_mut()
             && goes_with(newest, batch)
         {
-            newest.push(batch.detached().unwrap_or_else(|_| batch.slice(0..batch.rows())));
+            newest.push(by_itself(batch.slice(0..batch.rows())));
             return;
         }
         if is_fresh && is_full {
             return;
         }
-        // By itself, as those above: the block that it was cut from is not kept.
         let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
-        kept.batches.push_back(vec![batch.detached().unwrap_or(batch)]);
+        kept.batches.push_back(vec![by_itself(batch)]);
         kept.last = Instant::now();
         while kept.batches.len() > self.most {
             kept.batches.pop_front();
@@ -71,6 +70,13 @@ impl Recent {
         let kept: Vec<Vec<Batch>> = lock(&self.kept).batches.iter().cloned().collect();
         kept.iter().map(|batches| Batch::concat(batches)).collect()
     }
+}
+
+/// The batch without the block that it was cut from, unless it has most of that: then there is little to be had for
+/// the copy, which each batch of a quiet stream would be.
+fn by_itself(batch: Batch) -> Batch {
+    let has_most = 2 * batch.origins.extent().len() > batch.origins.block.len();
+    if has_most { batch } else { batch.detached().unwrap_or(batch) }
 }
 
 /// Whether a batch can be kept as one with others: it is of the same source, and together they are not large.
@@ -143,16 +149,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_by_bytes_and_holds_no_block() {
+    fn what_is_kept_is_bounded_by_bytes_and_holds_no_block_that_is_far_larger() {
         let source = Arc::from("stream");
         let recent = Recent::new(100);
-        let block = Bytes::from(vec![b'x'; KEEP_BYTES]);
-        for (line, record) in [(0, 0..KEEP_BYTES - 1), (1, 0..2), (2, 2..3)] {
+        let block = || Bytes::from(vec![b'x'; KEEP_BYTES]);
+        let (own, others) = (block(), block());
+        for (line, of, record) in
+            [(0, &own, 0..KEEP_BYTES - 1), (1, &others, 0..2), (2, &others, 2..3)]
+        {
             let mut small = batch(&source, line..line + 1);
-            (small.origins.block, small.origins.ranges) = (block.clone(), vec![record]);
+            (small.origins.block, small.origins.ranges) = (of.clone(), vec![record]);
             recent.offer(&small);
         }
-        assert!(block.is_unique());
+        assert!(others.is_unique());
+        assert!(!own.is_unique(), "no copy of what is as large");
         assert_eq!(rows(&recent)[0], 1, "a large record is by itself");
         assert_eq!(rows(&recent).iter().sum::<usize>(), 3);
     }
