@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use chain::{Loaded, letters, load, target};
 pub use error::BuildError;
@@ -29,7 +30,7 @@ use super::run::open::open_object;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::watch::{self, AtStart};
 use super::swap::{Swaps, table};
-use super::threads::{Runtime, Threads, Wake};
+use super::threads::{AT_ONCE, Runtime, Threads, Wake};
 use super::versions::actor;
 use super::versions::reading::Reading;
 use super::versions::slot::{Slot, SlotEvent};
@@ -207,9 +208,17 @@ fn assemble(
 /// The tables, which are there from now on.
 async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildError> {
     let tables = Tables::open(&pipeline.sink.place, warehouse).await?;
-    for (table, schema) in tables_of(pipeline)? {
+    let mut all = tables_of(pipeline)?.into_iter();
+    // What all of them need comes with the first: a folder, a dataset. The others do not wait for each other's disk
+    // or network; the error is that of the first of them that has one.
+    if let Some((table, schema)) = all.next() {
         tables.ensure(&table, &schema).await?;
     }
+    let others = all.map(|(table, schema)| {
+        let tables = &tables;
+        async move { tables.ensure(&table, &schema).await }
+    });
+    stream::iter(others).buffered(AT_ONCE).try_collect::<()>().await?;
     Ok(tables)
 }
 

@@ -14,6 +14,9 @@ use clickmill_core::lock;
 /// process ends anyway, and what it does is not waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// So much is asked of a disk or a service at once, where nothing waits for anything else of it.
+pub(crate) const AT_ONCE: usize = 4;
+
 /// How soon what failed is tried again though nobody wakes the thread.
 const RETRY: Duration = Duration::from_secs(5);
 

@@ -16,11 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::difference;
+use crate::threads::AT_ONCE;
 use clickmill_core::store::StoreError;
 use clickmill_core::{Digest, Fault, folder};
 use clickmill_sandbox::{Library, PluginError, PluginSet};
@@ -158,13 +160,15 @@ impl SetStore {
         let path = self.path("sets", &format!("{}.json", set.digest));
         let kept = self.get(&path, MAX_KEPT_BYTES).await?;
         let is_kept = kept.is_some_and(|there| is_this(&there));
-        for (digest, bytes) in blobs {
+        // They do not wait for each other's disk or network.
+        let blobs = blobs.into_iter().map(|(digest, bytes)| async move {
             let blob = self.path("blobs", &digest);
             if is_kept && self.get(&blob, MAX_KEPT_BYTES).await?.as_ref() == Some(&bytes) {
-                continue;
+                return Ok(());
             }
-            self.create(&blob, bytes, |_| false).await?;
-        }
+            self.create(&blob, bytes, |_| false).await
+        });
+        stream::iter(blobs).buffered(AT_ONCE).try_collect::<()>().await?;
         let json = serde_json::to_vec_pretty(set).expect("texts and numbers are JSON");
         self.create(&path, json.into(), is_this).await
     }
@@ -185,7 +189,6 @@ impl SetStore {
             return Ok(set);
         }
         let found = self.runtime.block_on(async {
-            use futures::TryStreamExt;
             let folder = Path::from("sets");
             let listed: Vec<_> = self
                 .store
