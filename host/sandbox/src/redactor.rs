@@ -12,7 +12,7 @@ use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, Match, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Match, MatchKind};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::Value as Json;
@@ -54,7 +54,9 @@ struct Finder {
 impl Finder {
     fn of(named: impl Iterator<Item = (String, String)>) -> Self {
         let (names, forms): (Vec<String>, Vec<String>) = named.unzip();
+        // Made at each start, for few texts: the fastest automaton would take longer to make than it saves.
         let forms = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .match_kind(MatchKind::LeftmostLongest)
             .ascii_case_insensitive(true)
             .build(forms)

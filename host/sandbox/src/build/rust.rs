@@ -88,9 +88,9 @@ fn build_by(
 ) -> Vec<Result<PathBuf, BuildError>> {
     // By the target folder of their workspace, each with its place in the list.
     let mut stale: BTreeMap<&Path, Vec<(usize, &Crate)>> = BTreeMap::new();
-    for (at, krate) in crates.iter().enumerate() {
+    for ((at, krate), is_fresh) in crates.iter().enumerate().zip(are_fresh(&crates, freshness)) {
         if let Ok(krate) = krate
-            && (freshness == Freshness::Rebuild || !krate.is_fresh())
+            && !is_fresh
         {
             stale.entry(&krate.target).or_default().push((at, krate));
         }
@@ -109,6 +109,18 @@ fn build_by(
         Ok(krate.component())
     };
     crates.into_iter().enumerate().map(component).collect()
+}
+
+/// Of which crates the component need not be built. They are looked at side by side: a start waits for this.
+fn are_fresh(crates: &[Result<Crate, BuildError>], freshness: Freshness) -> Vec<bool> {
+    if freshness == Freshness::Rebuild {
+        return vec![false; crates.len()];
+    }
+    std::thread::scope(|scope| {
+        let look = |krate| scope.spawn(move || Result::is_ok_and(krate, Crate::is_fresh));
+        let looks: Vec<_> = crates.iter().map(|krate| look(krate.as_ref())).collect();
+        looks.into_iter().map(|look| look.join().unwrap_or(false)).collect()
+    })
 }
 
 /// Builds crates of one workspace, as many at a time as there are processors.
