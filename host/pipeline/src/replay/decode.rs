@@ -92,12 +92,12 @@ fn record(
         );
         return Err(Reason { code: "no_payload".to_owned(), message, column: None });
     }
-    let decoded = match format {
+    let (decoded, others) = match format {
         Format::Message { max_record_bytes, payload } => {
             let given = vec![(message(letter), Bytes::copy_from_slice(&letter.payload))];
             let source = letter.source.as_str().into();
-            messages::decode(given, source, *max_record_bytes, *payload, now)
-                .map_err(|e| whole(&e))?
+            let decoded = messages::decode(given, source, *max_record_bytes, *payload, now);
+            (decoded.map_err(|e| whole(&e))?, 0)
         }
         Format::Csv { .. } | Format::Ndjson { .. } => {
             let mut own = letter.attributes.iter();
@@ -119,16 +119,24 @@ fn record(
             let mut decoder =
                 Decoder::new(&format.of_one(header.is_some()), limits, source, now, input)
                     .map_err(|e| whole(&e))?;
-            let decoded = decoder.next_batch().map_err(|e| whole(&e))?;
-            decoded.ok_or_else(|| Reason {
+            let mut batches = std::iter::from_fn(|| decoder.next_batch().transpose());
+            let first = batches.next().ok_or_else(|| Reason {
                 code: "empty".to_owned(),
                 message: "the letter holds no record".to_owned(),
                 column: None,
-            })?
+            })?;
+            let (mut decoded, mut others) = (first.map_err(|e| whole(&e))?, 0);
+            // A batch ends where a block does: what comes behind it is of the same letter.
+            for more in batches {
+                let more = more.map_err(|e| whole(&e))?;
+                others += more.batch.rows();
+                decoded.malformed.extend(more.malformed);
+            }
+            (decoded, others)
         }
     };
     let Decoded { batch, malformed, .. } = decoded;
-    match (batch.rows(), malformed.into_iter().next()) {
+    match (batch.rows() + others, malformed.into_iter().next()) {
         (1, None) => Ok(batch.columns),
         (_, Some(malformed)) => Err(malformed.reason),
         (rows, None) => Err(Reason {
@@ -330,6 +338,25 @@ mod tests {
         let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
         assert!(batches.is_empty());
         assert_eq!(malformed[0].1.message, "the letter holds several records");
+    }
+
+    /// A batch ends where a block of what is read ends, wherever that is.
+    #[test]
+    fn a_record_behind_the_first_of_a_letter_is_not_lost_however_long_that_is() {
+        let format = Format::Csv { dialect: Dialect::default(), max_record_bytes: 8 << 20 };
+        let limits = BatchLimits::default();
+        for bytes in [1 << 10, 65_000, 65_530, 65_536, 70_000, 2 << 20, 5 << 20] {
+            let first = format!("1,{}", "x".repeat(bytes));
+            let header = || "a,b".to_owned();
+            let one = letter(first.clone(), header());
+            let two = letter(format!("{first}\n3,{}", "y".repeat(2000)), header());
+            let bad = letter(format!("{first}\n3,{},5", "y".repeat(2000)), header());
+            let (batches, malformed) = batches(vec![one, two, bad], &format, limits).unwrap();
+            let rows: Vec<_> = batches.iter().map(Batch::rows).collect();
+            assert_eq!(rows, [1], "{bytes}");
+            let codes: Vec<_> = malformed.iter().map(|(_, reason)| &*reason.code).collect();
+            assert_eq!(codes, ["not_one_record", "wrong_field_count"], "{bytes}");
+        }
     }
 
     #[test]
