@@ -98,6 +98,8 @@ pub(super) struct Csv {
     ahead_escaped: Option<Ahead>,
     /// As far as the parser has been.
     parsed_to: usize,
+    /// Whether batches were asked for.
+    has_begun: bool,
 }
 
 /// A record, or what it can't be.
@@ -146,6 +148,7 @@ impl Csv {
             ahead: None,
             ahead_escaped: None,
             parsed_to: 0,
+            has_begun: false,
         };
         while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
         if csv.block.starts_with(BYTE_ORDER_MARK) {
@@ -164,6 +167,10 @@ impl Csv {
     }
 
     pub(crate) fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            // A batch is of one block, and so much was read for the header alone.
+            self.next_block()?;
+        }
         let limits = self.context.limits;
         let width = self.schema.fields().len();
         let mut columns: Vec<(Vec<u8>, Vec<i32>)> = (0..width)

@@ -29,7 +29,7 @@ use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Bytes of the first block: it tells the columns, and nothing else begins before that is read.
+/// Bytes that are read of delimited text for its header: before that nothing else of a load begins.
 const FIRST_BYTES: usize = 64 << 10;
 /// So many buffers of a decoder are looked at again: more than are on their way, which are some for each worker. None
 /// is made where another one is free.
@@ -157,7 +157,10 @@ impl Decoder {
         ingest_time: Micros,
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
-        let blocks = Blocks::of(input, BLOCK_BYTES);
+        let mut blocks = Blocks::of(input, BLOCK_BYTES);
+        if let Format::Csv { .. } = format {
+            blocks.next_bytes = FIRST_BYTES;
+        }
         Self::of_blocks(format, limits, source, ingest_time, blocks)
     }
 
@@ -320,8 +323,8 @@ struct Blocks {
 
 impl Blocks {
     fn of(input: Box<dyn Read + Send>, block_bytes: usize) -> Self {
-        let next_bytes = block_bytes.min(FIRST_BYTES);
-        Self { input, ended: false, next_bytes, block_bytes, buffers: Buffers::default() }
+        let buffers = Buffers::default();
+        Self { input, ended: false, next_bytes: block_bytes, block_bytes, buffers }
     }
 
     /// The next block: `rest`, what is left of the last one, and more of the input. `None` where the

@@ -281,6 +281,28 @@ fn records_come_out_whole_across_blocks() {
 }
 
 #[test]
+fn what_the_first_block_ends_in_is_read_whole() {
+    let (format, max_rows) = (csv_format(1 << 20), 100);
+    let after = "\r\n\"2\";\"x\r\ny\"\r\n3;é\r\n4;z;5\r\n";
+    for end in FIRST_BYTES - 24..FIRST_BYTES + 8 {
+        let begin = "a;b\r\n1;";
+        let record = format!("{begin}{}{after}", "v".repeat(end - begin.len()));
+        let name = "n".repeat(end - 2);
+        let header = format!("a;{name}\r\n1;v{after}");
+        let exact = format!("{begin}{}", "v".repeat(end - begin.len()));
+        for text in [record, header, exact] {
+            let blocks = Blocks::of(trickle(text.as_bytes()), BLOCK_BYTES);
+            let (limits, time) = (limits(max_rows), Micros::default());
+            let of_one_block =
+                Decoder::of_blocks(&format, limits, "test@1".into(), time, blocks).unwrap();
+            let decoder = decoder(&format, max_rows, text.as_bytes()).unwrap();
+            let found = records(decoder, max_rows);
+            assert!(found == records(of_one_block, max_rows), "{end}, {} bytes", text.len());
+        }
+    }
+}
+
+#[test]
 fn csv_object_that_ends_within_a_character_has_one_malformed_record() {
     check_csv(b"a;b\n1;2\n3;\xc3", &["2|1|2", "3!invalid_utf8!3;\u{fffd}"]);
 }

@@ -12,7 +12,9 @@ pub(super) fn records_of_blocks(
     block_bytes: usize,
     bytes: &[u8],
 ) -> Vec<Record> {
-    let blocks = Blocks::of(trickle(bytes), block_bytes);
+    let mut blocks = Blocks::of(trickle(bytes), block_bytes);
+    // As what is read for a header.
+    blocks.next_bytes = block_bytes.div_ceil(2);
     let decoder =
         Decoder::of_blocks(format, limits(max_rows), "test@1".into(), Micros::default(), blocks);
     let mut records = records(decoder.expect("a header"), max_rows);
