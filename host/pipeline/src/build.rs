@@ -5,6 +5,7 @@ mod error;
 mod look;
 mod options;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -208,17 +209,22 @@ fn assemble(
 /// The tables, which are there from now on.
 async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildError> {
     let tables = Tables::open(&pipeline.sink.place, warehouse).await?;
-    let mut all = tables_of(pipeline)?.into_iter();
-    // What all of them need comes with the first: a folder, a dataset. The others do not wait for each other's disk
-    // or network; the error is that of the first of them that has one.
-    if let Some((table, schema)) = all.next() {
-        tables.ensure(&table, &schema).await?;
-    }
-    let others = all.map(|(table, schema)| {
+    let mut names = BTreeSet::new();
+    // A table that comes again has to have the columns that it has by then.
+    let (others, again): (Vec<_>, Vec<_>) =
+        tables_of(pipeline)?.into_iter().partition(|(table, _)| names.insert(table.to_string()));
+    let ensure = |(table, schema): (TableName, TableSchema)| {
         let tables = &tables;
         async move { tables.ensure(&table, &schema).await }
-    });
-    stream::iter(others).buffered(AT_ONCE).try_collect::<()>().await?;
+    };
+    // What all of them need comes with the first: a folder, a dataset. The others do not wait for each other's disk
+    // or network; the error is that of the first of them that has one.
+    let mut others = others.into_iter();
+    for (some, at_once) in
+        [(others.by_ref().take(1).collect(), 1), (others.collect::<Vec<_>>(), AT_ONCE), (again, 1)]
+    {
+        stream::iter(some).map(ensure).buffered(at_once).try_collect::<()>().await?;
+    }
     Ok(tables)
 }
 

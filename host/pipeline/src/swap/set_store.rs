@@ -12,7 +12,7 @@
 //! <state>/not_seen/<pipeline>/<table>.json  places of its source that could not be looked at
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,6 +29,10 @@ use clickmill_sandbox::{Library, PluginError, PluginSet};
 
 /// The largest component or lookup table that is read: a request for a swap has no more.
 const MAX_KEPT_BYTES: u64 = 512 << 20;
+
+/// So large a component waits for no other's disk or network. Larger ones are read and sent one after the other, for
+/// the memory and for slow lines.
+const SMALL_BYTES: usize = 4 << 20;
 
 /// The most that says what a set is made of, or what runs.
 const MAX_SAID_BYTES: u64 = 16 << 20;
@@ -160,15 +164,20 @@ impl SetStore {
         let path = self.path("sets", &format!("{}.json", set.digest));
         let kept = self.get(&path, MAX_KEPT_BYTES).await?;
         let is_kept = kept.is_some_and(|there| is_this(&there));
-        // They do not wait for each other's disk or network.
-        let blobs = blobs.into_iter().map(|(digest, bytes)| async move {
+        let keep = |(digest, bytes): (Digest, Bytes)| async move {
             let blob = self.path("blobs", &digest);
             if is_kept && self.get(&blob, MAX_KEPT_BYTES).await?.as_ref() == Some(&bytes) {
                 return Ok(());
             }
             self.create(&blob, bytes, |_| false).await
-        });
-        stream::iter(blobs).buffered(AT_ONCE).try_collect::<()>().await?;
+        };
+        // Two stages may have one component, which two would set aside where it is damaged.
+        let blobs: BTreeMap<Digest, Bytes> = blobs.into_iter().collect();
+        let (small, large): (Vec<_>, Vec<_>) =
+            blobs.into_iter().partition(|(_, bytes)| bytes.len() <= SMALL_BYTES);
+        for (blobs, at_once) in [(small, AT_ONCE), (large, 1)] {
+            stream::iter(blobs).map(keep).buffered(at_once).try_collect::<()>().await?;
+        }
         let json = serde_json::to_vec_pretty(set).expect("texts and numbers are JSON");
         self.create(&path, json.into(), is_this).await
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 
-use clickmill_core::batch::Batch;
+use clickmill_core::batch::{Batch, Origins, Positions};
 use clickmill_core::lock;
 
 /// Rows of a batch that are kept: two sets are to be through them in a moment, on a busy machine.
@@ -51,14 +51,14 @@ impl Recent {
             && let Some(newest) = kept.batches.back_mut()
             && goes_with(newest, batch)
         {
-            newest.push(by_itself(batch.slice(0..batch.rows())));
+            newest.push(by_itself(batch));
             return;
         }
         if is_fresh && is_full {
             return;
         }
-        let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
-        kept.batches.push_back(vec![by_itself(batch)]);
+        let first = batch.rows().min(KEEP_ROWS);
+        kept.batches.push_back(vec![by_itself(&batch.slice(0..first))]);
         kept.last = Instant::now();
         while kept.batches.len() > self.most {
             kept.batches.pop_front();
@@ -72,11 +72,14 @@ impl Recent {
     }
 }
 
-/// The batch without the block that it was cut from, unless it has most of that: then there is little to be had for
-/// the copy, which each batch of a quiet stream would be.
-fn by_itself(batch: Batch) -> Batch {
-    let has_most = 2 * batch.origins.extent().len() > batch.origins.block.len();
-    if has_most { batch } else { batch.detached().unwrap_or(batch) }
+/// The batch without the block that it was cut from. Messages are in a block of their own: where they have most of it,
+/// a copy would gain little, and of a quiet stream every batch would be copied.
+fn by_itself(batch: &Batch) -> Batch {
+    let Origins { positions, block, .. } = &batch.origins;
+    let is_so = matches!(positions, Positions::Messages(_))
+        && 2 * batch.origins.extent().len() > block.len();
+    let copy = if is_so { None } else { batch.detached().ok() };
+    copy.unwrap_or_else(|| batch.clone())
 }
 
 /// Whether a batch can be kept as one with others: it is of the same source, and together they are not large.
@@ -98,7 +101,7 @@ mod tests {
 
     use super::*;
     use clickmill_core::Micros;
-    use clickmill_core::batch::{Origins, Positions};
+    use clickmill_core::batch::Message;
 
     fn batch(source: &Arc<str>, lines: std::ops::Range<u64>) -> Batch {
         let texts: StringArray = lines.clone().map(|line| Some(line.to_string())).collect();
@@ -159,6 +162,12 @@ mod tests {
         {
             let mut small = batch(&source, line..line + 1);
             (small.origins.block, small.origins.ranges) = (of.clone(), vec![record]);
+            small.origins.positions = Positions::Messages(vec![Arc::new(Message {
+                id: line.to_string(),
+                publish_time: Micros::default(),
+                ordering_key: String::new(),
+                attributes: Vec::new(),
+            })]);
             recent.offer(&small);
         }
         assert!(others.is_unique());

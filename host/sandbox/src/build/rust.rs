@@ -119,7 +119,7 @@ fn are_fresh(crates: &[Result<Crate, BuildError>], freshness: Freshness) -> Vec<
     std::thread::scope(|scope| {
         let look = |krate| scope.spawn(move || Result::is_ok_and(krate, Crate::is_fresh));
         let looks: Vec<_> = crates.iter().map(|krate| look(krate.as_ref())).collect();
-        looks.into_iter().map(|look| look.join().unwrap_or(false)).collect()
+        looks.into_iter().map(join).collect()
     })
 }
 
