@@ -54,7 +54,8 @@ struct Finder {
 impl Finder {
     fn of(named: impl Iterator<Item = (String, String)>) -> Self {
         let (names, forms): (Vec<String>, Vec<String>) = named.unzip();
-        // Made at each start, for few texts: the fastest automaton would take longer to make than it saves.
+        // Each start makes two of these. A deterministic automaton takes longer to make, and a load of which half
+        // become letters takes no less time by it.
         let forms = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .match_kind(MatchKind::LeftmostLongest)
