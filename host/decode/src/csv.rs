@@ -23,6 +23,7 @@ mod header;
 mod lines;
 mod marks;
 mod parsed;
+mod passed;
 mod plain;
 mod quotes;
 mod refused;
@@ -361,42 +362,6 @@ impl Csv {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let mut fields = starts.zip(&self.ends[..count]);
         fields.position(|(start, end)| std::str::from_utf8(&self.fields[start..*end]).is_err())
-    }
-
-    /// The place after the line end at `at`, or `at` where there is none. `None` where only the next
-    /// block tells: it may begin with the LF of a CRLF.
-    fn past_line_end(&self, at: usize) -> Option<usize> {
-        match &self.block[at..] {
-            [b'\r', b'\n', ..] => Some(at + 2),
-            [b'\r'] if !self.blocks.ended => None,
-            [b'\r' | b'\n', ..] => Some(at + 1),
-            _ => Some(at),
-        }
-    }
-
-    /// Goes on to the first line that is not blank; `false` where the block has none.
-    fn skip_blank_lines(&mut self) -> bool {
-        while let Some(next) = self.past_line_end(self.at) {
-            if next == self.at {
-                return self.at < self.block.len();
-            }
-            self.at = next;
-            self.line += 1;
-        }
-        false
-    }
-
-    /// Passes over the rest of a line; `false` where it goes on in the next block.
-    fn skip_line(&mut self) -> bool {
-        let rest = &self.block[self.at..];
-        self.at += lines::first_end(rest).unwrap_or(rest.len());
-        if let Some(next) = self.past_line_end(self.at)
-            && next > self.at
-        {
-            self.at = next;
-            self.skipping = false;
-        }
-        !self.skipping
     }
 
     /// Goes on to the next block; `false` where there is none.
