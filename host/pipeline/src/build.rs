@@ -212,7 +212,7 @@ async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildErr
     let mut names = BTreeSet::new();
     // A table that comes again has to have the columns that it has by then.
     let (others, again): (Vec<_>, Vec<_>) =
-        tables_of(pipeline)?.into_iter().partition(|(table, _)| names.insert(table.to_string()));
+        tables_of(pipeline)?.into_iter().partition(|(table, _)| names.insert(table.clone()));
     let ensure = |(table, schema): (TableName, TableSchema)| {
         let tables = &tables;
         async move { tables.ensure(&table, &schema).await }

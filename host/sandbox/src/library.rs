@@ -4,6 +4,7 @@
 mod grant;
 mod member;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -166,13 +167,13 @@ impl Library {
         PluginSet { digest: self.digest.clone(), stages: stages(&self.members) }
     }
 
-    /// Components and lookup tables, each with its digest.
-    pub fn blobs(&self) -> Vec<(Digest, Bytes)> {
-        let mut blobs = Vec::new();
+    /// Components and lookup tables by their digests, each once, in however many stages it is.
+    pub fn blobs(&self) -> BTreeMap<Digest, Bytes> {
+        let mut blobs = BTreeMap::new();
         for member in &self.members {
-            blobs.push((member.component.digest.clone(), member.bytes.clone()));
+            blobs.insert(member.component.digest.clone(), member.bytes.clone());
             for file in &member.lookup_files {
-                blobs.push((file.digest.clone(), file.bytes.clone()));
+                blobs.insert(file.digest.clone(), file.bytes.clone());
             }
         }
         blobs

@@ -154,7 +154,7 @@ impl SetStore {
     async fn keep_all(
         &self,
         set: &PluginSet,
-        blobs: Vec<(Digest, Bytes)>,
+        blobs: BTreeMap<Digest, Bytes>,
     ) -> Result<(), SetStoreError> {
         // Signed anew it is the same set.
         let is_this = |there: &[u8]| {
@@ -171,8 +171,6 @@ impl SetStore {
             }
             self.create(&blob, bytes, |_| false).await
         };
-        // Two stages may have one component, which two would set aside where it is damaged.
-        let blobs: BTreeMap<Digest, Bytes> = blobs.into_iter().collect();
         let (small, large): (Vec<_>, Vec<_>) =
             blobs.into_iter().partition(|(_, bytes)| bytes.len() <= SMALL_BYTES);
         for (blobs, at_once) in [(small, AT_ONCE), (large, 1)] {

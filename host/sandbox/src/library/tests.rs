@@ -1,7 +1,5 @@
 mod secrets;
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::chain::ChainWorker;
 use crate::set::LookupMade;
@@ -40,7 +38,7 @@ fn a_set_that_an_earlier_version_kept_is_made_again() {
     let library = Library::load(&engine, &[plugin("one", &path)]).unwrap();
     let kept = PluginSet { digest: library.set().digest_v0(), ..library.set() };
     assert!(kept.is_whole());
-    let blobs: BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
+    let blobs = library.blobs();
     let restored = library.restore(&kept, |digest| Ok::<_, PluginError>(blobs[digest].clone()));
     assert_eq!(restored.unwrap().digest(), library.digest());
 }
@@ -62,7 +60,8 @@ fn what_stages_there_are_and_may_do_is_no_matter_of_a_kept_set() {
     };
     let library = Library::load(&engine, &[plugin("parse", &path), mask]).unwrap();
     let (file, new) = (library.set(), Bytes::from_static(b"key,word\nkey,new\n"));
-    let mut blobs: BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
+    let mut blobs = library.blobs();
+    assert_eq!(blobs.len(), 2, "a component of two stages, and a table");
     blobs.insert(Digest::of(&new), new.clone());
     let restore = |change: &dyn Fn(&mut PluginSet)| {
         let mut kept = file.clone();

@@ -77,13 +77,13 @@ fn what_is_kept_already_is_not_sent_again() {
     let mut set = PluginSet { digest: Digest::of(b""), stages: Vec::new() };
     set.digest = set.digest_v0();
     let bytes = [Bytes::from_static(b"component"), Bytes::from_static(b"table")];
-    let blobs: Vec<_> = bytes.map(|bytes| (Digest::of(&bytes), bytes)).into();
+    let blobs = BTreeMap::from(bytes.map(|bytes| (Digest::of(&bytes), bytes)));
     let keep = || {
         let before = counting.sent.load(Ordering::Relaxed);
         runtime.block_on(store.keep_all(&set, blobs.clone())).expect("kept");
         counting.sent.load(Ordering::Relaxed) - before
     };
-    let (digest, component) = &blobs[0];
+    let (digest, blob) = blobs.first_key_value().expect("a blob");
     let path = store.path("blobs", digest);
     let there = || runtime.block_on(store.get(&path, MAX_KEPT_BYTES)).expect("read");
     assert_eq!(keep(), 3);
@@ -92,8 +92,8 @@ fn what_is_kept_already_is_not_sent_again() {
     // What was changed or is lost is kept once more.
     runtime.block_on(counting.store.put(&path, "another".into())).expect("put");
     keep();
-    assert_eq!(there().as_ref(), Some(component));
+    assert_eq!(there().as_ref(), Some(blob));
     runtime.block_on(counting.store.delete(&path)).expect("deleted");
     assert_eq!(keep(), 2);
-    assert_eq!(there().as_ref(), Some(component));
+    assert_eq!(there().as_ref(), Some(blob));
 }
